@@ -1,0 +1,49 @@
+"""saccade: temporal-channel attention for spiking neural networks.
+
+The front door. Names are resolved on first use (PEP 562), so that `import saccade` costs nothing and the command line
+can answer `--help` without waiting for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from saccade.models import create_model, list_models, load_official
+    from saccade.nn import IF, LIF, PLIF
+    from saccade.nn.attention import create_attention, list_attention
+
+_HOME = {
+    "create_attention": "saccade.nn.attention",
+    "create_model": "saccade.models",
+    "IF": "saccade.nn",
+    "LIF": "saccade.nn",
+    "list_attention": "saccade.nn.attention",
+    "list_models": "saccade.models",
+    "load_official": "saccade.models",
+    "PLIF": "saccade.nn",
+}
+
+__all__ = [  # noqa: RUF022  the order of the README
+    "create_attention",
+    "create_model",
+    "list_attention",
+    "list_models",
+    "load_official",
+    "IF",
+    "LIF",
+    "PLIF",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'saccade' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,36 @@
+"""The sentences users read when something is wrong: nearest names, missing extras.
+
+Every error says what was given, what is needed and what to do. Errors that the user can cause are `ValueError` (or a
+subclass), so that the command line can print the sentence alone, without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class MissingExtraError(ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not registered: the nearest names first, then all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    return ValueError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional library, or say which extra brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise  # the library is there, something it needs is not: that traceback is the useful one
+        raise MissingExtraError(
+            f"This needs {module.partition('.')[0]}, which is not installed. Install it with: pip install 'saccade[{extra}]'"
+        ) from None

@@ -1,0 +1,173 @@
+"""The contract of every attention module: a sequence in, a gate out, and the gate multiplies the spikes.
+
+    y = gate(source) * spikes
+
+The source is the spikes themselves (TCJA and most others) or the membrane current that produced them (DTA, GAC).
+Shapes: everything is [T, B, C, H, W], the gate broadcasts to that.
+
+`placement` says where a network applies the gate. "spikes" is the published placement; what comes out is then real
+valued. "current" (ours) multiplies the current before the neuron, with the current as source, so that everything
+downstream stays binary. `GatedNeuron` carries both out.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+SOURCES = ("spikes", "current")
+PLACEMENTS = ("spikes", "current")
+
+
+class Attention(nn.Module):
+    """Base of all attention modules. Subclasses implement `compute_gate(source)`.
+
+    Args:
+        channels: C of the sequences to gate.
+        steps: T of the sequences to gate.
+        placement: "spikes" (published) or "current" (keeps the network's activations binary).
+    """
+
+    source: ClassVar[str] = "spikes"
+    #: whether weights depend on T; if not, sequences of any length are accepted
+    fixed_steps: ClassVar[bool] = True
+
+    def __init__(self, channels: int, steps: int, placement: str = "spikes") -> None:
+        super().__init__()
+        check_positive(type(self).__name__, channels=channels, steps=steps)
+        if placement not in PLACEMENTS:
+            raise ValueError(f"placement must be 'spikes' or 'current', not {placement!r}.")
+        self.channels = channels
+        self.steps = steps
+        self.placement = placement
+
+    def compute_gate(self, source: Tensor) -> Tensor:
+        """The gate for a source [T, B, C, H, W] that has been checked; broadcasts to the same shape."""
+        raise NotImplementedError(f"{type(self).__name__} must implement compute_gate(source).")
+
+    def gate(self, spikes: Tensor, current: Tensor | None = None) -> Tensor:
+        """The gate alone, broadcastable to [T, B, C, H, W]. Arguments as for `forward`."""
+        source = self._pick_source(spikes, current)
+        self._check(source)
+        return self.compute_gate(source)
+
+    def forward(self, spikes: Tensor, current: Tensor | None = None) -> Tensor:
+        """Gated spikes.
+
+        Args:
+            spikes: what is multiplied, [T, B, C, H, W]. With `placement="current"`, the current itself.
+            current: the current that produced the spikes, same shape. Needed where `source == "current"`.
+
+        Raises:
+            ValueError: wrong layout, C or T, or a missing current.
+        """
+        return self.gate(spikes, current) * spikes
+
+    def resize_steps(self, steps: int) -> Attention:
+        """Change T in place, resampling every time-indexed weight linearly; returns self.
+
+        A weight that sums over time is scaled so that a source that is constant in time gives the same answer as
+        before (up to the borders of convolutions over time). Training on from here is advised.
+        """
+        check_positive(type(self).__name__, steps=steps)
+        if steps != self.steps:
+            self._resize_weights(steps)
+            self.steps = steps
+        return self
+
+    def _resize_weights(self, steps: int) -> None:
+        """Replace the parameters whose shape depends on T. Default: there are none."""
+
+    def _pick_source(self, spikes: Tensor, current: Tensor | None) -> Tensor:
+        if self.source == "spikes" or self.placement == "current":
+            return spikes
+        if current is None:
+            raise ValueError(
+                f"{type(self).__name__} computes its gate from the membrane current: call it as "
+                f"attention(spikes, current=x), where x is the input of the neuron that fired the spikes."
+            )
+        if current.shape != spikes.shape:
+            raise ValueError(
+                f"The current {list(current.shape)} and the spikes {list(spikes.shape)} must have the same shape."
+            )
+        return current
+
+    def _check(self, x: Tensor) -> None:
+        name = type(self).__name__
+        if x.ndim != 5:
+            raise ValueError(
+                f"{name} takes sequences [T, B, C, H, W], but got {x.ndim} dimensions {list(x.shape)}. "
+                "Stack a static image with x.expand(T, ...) or add H = W = 1 to features."
+            )
+        T, _, C, _, _ = x.shape
+        if self.channels != C:
+            raise ValueError(
+                f"{name} was built for channels={self.channels} but the input has {C} channels "
+                f"([T, B, C, H, W] = {list(x.shape)}). Build it with channels={C}, or check the order of the axes."
+            )
+        if self.fixed_steps and self.steps != T:
+            raise ValueError(
+                f"{name} was built for steps={self.steps} but the input has {T} steps "
+                f"([T, B, C, H, W] = {list(x.shape)}). Build it with steps={T} or call resize_steps({T})."
+            )
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}, steps={self.steps}, source={self.source}, placement={self.placement}"
+
+
+class NoAttention(Attention):
+    """The gate that is 1 everywhere: `forward` returns its input itself."""
+
+    fixed_steps = False
+
+    def compute_gate(self, source: Tensor) -> Tensor:
+        return source.new_ones(1, 1, 1, 1, 1)
+
+    def forward(self, spikes: Tensor, current: Tensor | None = None) -> Tensor:
+        self._check(spikes)
+        return spikes
+
+
+class ScoreAttention(Attention):
+    """An attention whose gate is the sigmoid of one score: gate = sigmoid(score(source))."""
+
+    def score(self, source: Tensor) -> Tensor:
+        """What the sigmoid is applied to, broadcastable to [T, B, C, H, W]."""
+        raise NotImplementedError(f"{type(self).__name__} must implement score(source).")
+
+    def compute_gate(self, source: Tensor) -> Tensor:
+        return self.score(source).sigmoid()
+
+
+class GatedNeuron(nn.Module):
+    """A neuron and the attention that gates it, at the attention's placement: [T, B, C, H, W] -> same shape."""
+
+    def __init__(self, neuron: nn.Module, attention: Attention) -> None:
+        super().__init__()
+        self.neuron = neuron
+        self.attention = attention
+
+    def forward(self, current: Tensor) -> Tensor:
+        if self.attention.placement == "current":
+            return self.neuron(self.attention(current))
+        return self.attention(self.neuron(current), current)
+
+
+def check_positive(owner: str, **sizes: int) -> None:
+    """ValueError for sizes that are not positive integers."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"{owner}: {name} must be a positive integer, not {size!r}.")
+
+
+def resample(weight: Tensor, dim: int, size: int, *, summed: bool = False) -> nn.Parameter:
+    """A parameter with `dim` resampled linearly to `size`; `summed` axes are scaled to keep the sum's size."""
+    old = weight.shape[dim]
+    moved = weight.detach().movedim(dim, -1)
+    flat = moved.reshape(1, -1, old).to(torch.float64)
+    new = nn.functional.interpolate(flat, size=size, mode="linear", align_corners=False)
+    if summed:
+        new = new * (old / size)
+    return nn.Parameter(new.reshape(*moved.shape[:-1], size).movedim(-1, dim).contiguous().to(weight.dtype))

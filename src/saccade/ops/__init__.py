@@ -1,0 +1,6 @@
+"""Pure operations, one folder each: a readable reference and the kernels that must equal it."""
+
+from saccade.ops.lif import LIFSpec, active_backends, lif, lif_step
+from saccade.ops.surrogate import Surrogate, surrogate
+
+__all__ = ["LIFSpec", "Surrogate", "active_backends", "lif", "lif_step", "surrogate"]

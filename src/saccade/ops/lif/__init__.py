@@ -1,0 +1,79 @@
+"""The leaky integrate-and-fire recurrence over a whole sequence, with a choice of backends.
+
+`lif(x, decay, gain, spec, backend="auto")` picks the fastest kernel that supports the input. Every backend is one file
+with the signature of `reference.lif` and a function `unsupported(x, decay, gain, spec) -> str | None` that says in a few
+words why it cannot take an input. To add one, write the file and list it in `BACKENDS`, fastest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from saccade.errors import unknown_name
+from saccade.ops.lif import reference
+from saccade.ops.lif.reference import lif_step
+from saccade.ops.lif.spec import LIFSpec
+
+__all__ = ["LIFSpec", "active_backends", "check_backend", "lif", "lif_step"]
+
+Kernel = Callable[[Tensor, "float | Tensor", "float | Tensor", LIFSpec], Tensor]
+Refusal = Callable[[Tensor, "float | Tensor", "float | Tensor", LIFSpec], "str | None"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kernel, what it refuses, and why it cannot run on this machine at all (None: it can)."""
+
+    kernel: Kernel
+    unsupported: Refusal
+    unavailable: Callable[[], "str | None"]
+
+
+BACKENDS: dict[str, Backend] = {
+    "reference": Backend(reference.lif, lambda *_: None, lambda: None),
+}
+
+
+def check_backend(name: str) -> str:
+    """`name` if it is "auto" or a backend's name, else a ValueError with the nearest names."""
+    if name != "auto" and name not in BACKENDS:
+        raise unknown_name("LIF backend", name, ["auto", *BACKENDS])
+    return name
+
+
+def active_backends() -> dict[str, str]:
+    """For each backend, "active" or why it cannot run on this machine. What `saccade doctor` prints."""
+    return {name: backend.unavailable() or "active" for name, backend in BACKENDS.items()}
+
+
+def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, backend: str = "auto") -> Tensor:
+    """Spikes of a LIF neuron that integrates `x` from rest.
+
+    Args:
+        x: currents, [T, ...], floating point.
+        decay, gain: floats, or both 0-d tensors when they are learned.
+        spec: threshold, reset and surrogate.
+        backend: "auto" (fastest that supports the input) or one by name.
+
+    Returns:
+        Spikes (0 or 1) in x's shape and dtype.
+
+    Raises:
+        ValueError: no time axis, unknown backend, or a backend asked for by name that cannot take this input.
+    """
+    if x.ndim < 2 or not x.is_floating_point():
+        raise ValueError(
+            f"LIF takes floating-point currents [T, B, ...] with time first, but got {list(x.shape)} of {x.dtype}."
+        )
+    for name, candidate in BACKENDS.items():
+        if backend not in ("auto", name):
+            continue
+        refusal = candidate.unavailable() or candidate.unsupported(x, decay, gain, spec)
+        if refusal is None:
+            return candidate.kernel(x, decay, gain, spec)
+        if backend == name:
+            raise ValueError(f"LIF backend {name!r} cannot run here: {refusal}. Use backend='auto' or 'reference'.")
+    raise unknown_name("LIF backend", backend, ["auto", *BACKENDS])

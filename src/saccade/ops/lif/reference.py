@@ -1,0 +1,130 @@
+"""The LIF recurrence in plain PyTorch: any dtype, any device, readable.
+
+    u_t = decay * v_{t-1} + gain * x_t        potential before the spike, v_0 = 0
+    s_t = [u_t > threshold]                   strict
+    v_t = u_t * (1 - s_t)                     hard reset
+    v_t = u_t - threshold * s_t               soft reset
+
+`lif_step` is one step, differentiable by autograd. `lif` is the whole sequence as one autograd node that saves its
+input alone: backward computes the potentials again (two cheap elementwise passes) instead of keeping them, which is a
+quarter of what autograd would save for the same loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.surrogate import Surrogate
+
+HALF_DTYPES = (torch.float16, torch.bfloat16)
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, surrogate: Surrogate) -> Tensor:
+        ctx.save_for_backward(v)
+        ctx.surrogate = surrogate
+        return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (v,) = ctx.saved_tensors
+        return grad * ctx.surrogate.derivative(v), None
+
+
+def lif_step(
+    x_t: Tensor, v: Tensor | None, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec
+) -> tuple[Tensor, Tensor]:
+    """One step: the current `x_t` and the potential `v` left by the step before give `(spikes_t, v_t)`, shaped as `x_t`."""
+    u = gain * x_t if v is None else decay * v + gain * x_t
+    s = _Spike.apply(u - spec.threshold, spec.surrogate)
+    s_reset = s.detach() if spec.detach_reset else s
+    v_t = u * (1 - s_reset) if spec.reset == "hard" else u - spec.threshold * s_reset
+    return s, v_t
+
+
+class _LIF(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec
+    ) -> Tensor:
+        ctx.spec = spec
+        ctx.learned = isinstance(decay, Tensor)
+        ctx.save_for_backward(x, *((decay, gain) if ctx.learned else ()))
+        if not ctx.learned:
+            ctx.decay, ctx.gain = decay, gain
+        spikes = torch.empty_like(x)
+        v: Tensor | None = None
+        for t in range(x.shape[0]):
+            u = _potential(x[t], v, decay, gain)
+            fired = u > spec.threshold
+            spikes[t] = fired
+            v = _reset(u, fired, spec)
+        return spikes
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, *learned = ctx.saved_tensors
+        decay, gain = learned if ctx.learned else (ctx.decay, ctx.gain)
+        spec: LIFSpec = ctx.spec
+        u, v = _potentials(x, decay, gain, spec)
+        grad_x = torch.empty_like(x)
+        grad_decay = grad_gain = None
+        if ctx.learned:
+            grad_decay, grad_gain = torch.zeros_like(decay), torch.zeros_like(gain)
+        grad_v: Tensor | None = None  # the gradient that step t + 1 sends to the potential after step t
+        for t in reversed(range(x.shape[0])):
+            slope = spec.surrogate.derivative(u[t] - spec.threshold)
+            grad_u = grad[t].to(u.dtype) * slope
+            if grad_v is not None:
+                grad_u = grad_u + grad_v * _reset_slope(u[t], slope, spec)
+            grad_x[t] = gain * grad_u
+            grad_v = decay * grad_u
+            if grad_decay is not None and grad_gain is not None:
+                grad_gain += (grad_u * x[t]).sum().to(gain.dtype)
+                if t > 0:
+                    grad_decay += (grad_u * v[t - 1]).sum().to(decay.dtype)
+        return grad_x, grad_decay, grad_gain, None
+
+
+def _potential(x_t: Tensor, v: Tensor | None, decay: float | Tensor, gain: float | Tensor) -> Tensor:
+    """u_t. Half-precision currents are integrated in float32: a membrane is a sum, and sums drift in 8 or 11 bits."""
+    x_t = x_t.float() if x_t.dtype in HALF_DTYPES else x_t
+    return gain * x_t if v is None else decay * v + gain * x_t
+
+
+def _reset(u: Tensor, fired: Tensor, spec: LIFSpec) -> Tensor:
+    if spec.reset == "hard":
+        return u.masked_fill(fired, 0)
+    return u - spec.threshold * fired.to(u.dtype)
+
+
+def _reset_slope(u: Tensor, slope: Tensor, spec: LIFSpec) -> Tensor | float:
+    """dv_t / du_t, with the surrogate slope in place of ds_t / du_t."""
+    if spec.reset == "soft":
+        return 1.0 if spec.detach_reset else 1 - spec.threshold * slope
+    stays = (u <= spec.threshold).to(u.dtype)
+    return stays if spec.detach_reset else stays - u * slope
+
+
+def _potentials(
+    x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The potentials before (u) and after (v) each reset, computed again for backward."""
+    us: list[Tensor] = []
+    vs: list[Tensor] = []
+    for t in range(x.shape[0]):
+        us.append(_potential(x[t], vs[-1] if vs else None, decay, gain))
+        vs.append(_reset(us[-1], us[-1] > spec.threshold, spec))
+    return us, vs
+
+
+def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
+    """The whole sequence from rest: `x` [T, ...] -> spikes [T, ...], in x's dtype."""
+    return _LIF.apply(x, decay, gain, spec)

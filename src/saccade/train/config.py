@@ -1,0 +1,83 @@
+"""What an experiment is: one flat record. Every field can be set on the command line as --field-name value.
+
+Imports nothing heavy, so that the command line can show help and refuse bad input at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(kw_only=True)
+class Experiment:
+    """A full description of a training run; a recipe is a function that returns one."""
+
+    recipe: str
+    """Name of the recipe this comes from."""
+
+    # --- network -------------------------------------------------------------------------------------------------
+    model: str
+    """Network, one of saccade.list_models()."""
+    attention: str = "none"
+    """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
+    attention_options: dict[str, int | str] = field(default_factory=dict)
+    """Options of the attention, e.g. kernel_time 4."""
+    placement: Literal["spikes", "current"] = "spikes"
+    """What the gate multiplies: the spikes (published) or the current before the neuron."""
+    width: float = 1.0
+    """Factor on all channel counts."""
+    steps: int = 4
+    """Time steps T."""
+    model_options: dict[str, int | float | str | bool] = field(default_factory=dict)
+    """Further arguments of the network, e.g. dropout 0.5."""
+
+    # --- data ----------------------------------------------------------------------------------------------------
+    data: str
+    """Data set by name; see saccade doctor for what is found."""
+    data_root: str | None = None
+    """Folder that holds the data sets; default: $SACCADE_DATA, or ./data."""
+    image_size: int | None = None
+    """Side of the images, if not the data set's own."""
+    augment: bool = True
+    """Augment the training part (the test part never is)."""
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    """Mix pairs of training samples; targets stay soft."""
+    mix_alpha: float = 1.0
+    """Both parameters of the Beta distribution that the mixing share is drawn from."""
+    mix_probability: float = 0.5
+    """Probability, drawn per batch, that a batch is mixed."""
+    validation: float = 0.0
+    """Share of the training part set aside for choosing things; the test set is for the last number only."""
+    batch_size: int = 64
+    workers: int = 0
+    """Loader processes."""
+
+    # --- learning ------------------------------------------------------------------------------------------------
+    loss: Literal["ce", "tet", "mse"] = "ce"
+    """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot."""
+    label_smoothing: float = 0.0
+    tet_lambda: float = 1e-3
+    """Weight of TET's regulariser."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.1
+    """Peak learning rate."""
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    epochs: int = 10
+    warmup_epochs: float = 0.0
+    """Linear warm-up, in epochs; then a cosine to zero."""
+    ema_decay: float = 0.0
+    """Decay per step of the exponential moving average of the weights that is evaluated and saved; 0: none."""
+    gradient_clip: float = 0.0
+    """Largest norm of the gradient; 0: no limit."""
+
+    # --- machine -------------------------------------------------------------------------------------------------
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 autocast on a GPU that has it, else float32."""
+    backend: str = "auto"
+    """LIF kernel: auto, or one by name; see saccade doctor."""
+    max_batches: int | None = None
+    """Stop every epoch, and every evaluation, after so many batches (for a quick try)."""
