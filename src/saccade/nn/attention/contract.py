@@ -66,10 +66,11 @@ class Attention(nn.Module):
         return self.gate(spikes, current) * spikes
 
     def resize_steps(self, steps: int) -> Attention:
-        """Change T in place, resampling every time-indexed weight linearly; returns self.
+        """Change T in place by resampling every time-indexed weight; returns self.
 
-        A weight that sums over time is scaled so that a source that is constant in time gives the same answer as
-        before (up to the borders of convolutions over time). Training on from here is advised.
+        A weight that sums over time keeps its sum, so that a source that is constant in time meets the same sums as
+        before (up to the borders of convolutions over time). Widths of hidden layers stay. Training on from here is
+        advised, with a new optimizer: the parameters are new tensors.
         """
         check_positive(type(self).__name__, steps=steps)
         if steps != self.steps:
@@ -163,11 +164,25 @@ def check_positive(owner: str, **sizes: int) -> None:
 
 
 def resample(weight: Tensor, dim: int, size: int, *, summed: bool = False) -> nn.Parameter:
-    """A parameter with `dim` resampled linearly to `size`; `summed` axes are scaled to keep the sum's size."""
+    """A parameter with `dim` resampled to `size`.
+
+    More entries are interpolated linearly, fewer are means of the old ones that they cover. On a `summed` axis each
+    old entry is shared out among the new ones that cover it, so that the sum stays exactly what it was.
+    """
     old = weight.shape[dim]
-    moved = weight.detach().movedim(dim, -1)
-    flat = moved.reshape(1, -1, old).to(torch.float64)
-    new = nn.functional.interpolate(flat, size=size, mode="linear", align_corners=False)
-    if summed:
-        new = new * (old / size)
-    return nn.Parameter(new.reshape(*moved.shape[:-1], size).movedim(-1, dim).contiguous().to(weight.dtype))
+    flat = weight.detach().movedim(dim, -1).to(torch.float64)
+    if size > old and not summed:
+        new = nn.functional.interpolate(flat.reshape(1, -1, old), size=size, mode="linear", align_corners=False)
+        new = new.reshape(*flat.shape[:-1], size)
+    else:
+        share = _overlap(old, size, weight.device)
+        new = flat @ (share if summed else share * (size / old))
+    new = new.movedim(-1, dim).to(weight.dtype).contiguous()
+    return nn.Parameter(new, requires_grad=weight.requires_grad)
+
+
+def _overlap(old: int, size: int, device: torch.device) -> Tensor:
+    """[old, size]: the share of each of `old` equal bins that falls into each of `size` equal bins of the same span."""
+    edge, cut = (torch.arange(n + 1, dtype=torch.float64, device=device) / n for n in (old, size))
+    covered = torch.minimum(edge[1:, None], cut[1:]) - torch.maximum(edge[:-1, None], cut[:-1])
+    return covered.clamp(min=0) * old
