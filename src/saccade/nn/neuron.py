@@ -55,7 +55,7 @@ class LIF(nn.Module):
 
     @classmethod
     def from_tau(cls, tau: float = 2.0, **kwargs: Any) -> LIF:
-        """SpikingJelly's `LIFNode(tau, decay_input=True)`: decay 1 - 1/tau, gain 1/tau, ATan surrogate, detached reset."""
+        """SpikingJelly's `LIFNode(tau, decay_input=True)`: decay 1 - 1/tau, gain 1/tau, ATan, detached reset."""
         return cls(1 - 1 / tau, 1 / tau, **{"surrogate": "atan", "detach_reset": True, **kwargs})
 
     def _decay_and_gain(self) -> tuple[float | Tensor, float | Tensor]:

@@ -1,0 +1,26 @@
+"""Building blocks of spiking networks: neurons, time folding, normalisation, readouts, attention."""
+
+from saccade.nn.attention import Attention, GatedNeuron, create_attention, list_attention
+from saccade.nn.folding import TimeFolded, fold_time, unfold_time
+from saccade.nn.neuron import IF, LIF, PLIF
+from saccade.nn.norm import ThresholdBatchNorm
+from saccade.nn.readout import VotingReadout, last_readout, mean_readout, membrane_readout, readout
+
+__all__ = [
+    "IF",
+    "LIF",
+    "PLIF",
+    "Attention",
+    "GatedNeuron",
+    "ThresholdBatchNorm",
+    "TimeFolded",
+    "VotingReadout",
+    "create_attention",
+    "fold_time",
+    "last_readout",
+    "list_attention",
+    "mean_readout",
+    "membrane_readout",
+    "readout",
+    "unfold_time",
+]

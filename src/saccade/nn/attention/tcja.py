@@ -1,0 +1,126 @@
+"""TCJA-SNN: Temporal-Channel Joint Attention for Spiking Neural Networks.
+
+Zhu, Zhang, Zhao, Deng, Duan, Deng. IEEE TNNLS 36(3), 2024. arXiv 2206.10177.
+
+All three modules squeeze the spikes over space, z[t, b, c] = mean over H, W, and convolve z along one axis while they
+sum over the other, so both convolutions see the whole T x C map in one direction.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from saccade.nn.attention.contract import ScoreAttention, check_positive, resample
+from saccade.nn.conv1d import SameConv1d
+
+
+def squeeze_space(x: Tensor) -> Tensor:
+    """z[t, b, c] = mean over H, W of x[t, b, c, h, w]."""
+    return x.mean(dim=(3, 4))
+
+
+def convolve_time(z_TBC: Tensor, conv: nn.Module) -> Tensor:
+    """Slide along time, sum over channels: [T, B, C] -> [T, B, C]."""
+    return conv(z_TBC.permute(1, 2, 0)).permute(2, 0, 1)
+
+
+def convolve_channels(z_TBC: Tensor, conv: nn.Module) -> Tensor:
+    """Slide along channels, sum over time: [T, B, C] -> [T, B, C]."""
+    return conv(z_TBC.transpose(0, 1)).transpose(0, 1)
+
+
+def unsqueeze_space(score_TBC: Tensor) -> Tensor:
+    """[T, B, C] -> [T, B, C, 1, 1]."""
+    return score_TBC[..., None, None]
+
+
+class TLA(ScoreAttention):
+    """Temporal-wise local attention (TCJA, eq. 5): gate = sigmoid(L).
+
+        L[t, b, c] = sum over c', m of W[c, c', m] z[t + m - pad, b, c'],   pad = (kernel_time - 1) // 2
+
+    Weights [C, C, kernel_time], no bias, zero padding; an even width reads one step more ahead than behind. Nothing
+    depends on T, so sequences of any length are accepted.
+
+    Differs from the released code: named by the axis that it slides along. The released `kernel_size_c` (and its
+    `conv_c`) is this `kernel_time`.
+    """
+
+    fixed_steps = False
+
+    def __init__(self, channels: int, steps: int, kernel_time: int = 4, placement: str = "spikes") -> None:
+        super().__init__(channels, steps, placement)
+        check_positive("TLA", kernel_time=kernel_time)
+        self.conv_time = SameConv1d(channels, kernel_time)
+
+    def score(self, source: Tensor) -> Tensor:
+        return unsqueeze_space(convolve_time(squeeze_space(source), self.conv_time))
+
+
+class CLA(ScoreAttention):
+    """Channel-wise local attention (TCJA, eq. 6): gate = sigmoid(M).
+
+        M[t, b, c] = sum over t', m of E[t, t', m] z[t', b, c + m - pad],   pad = (kernel_channel - 1) // 2
+
+    Weights [T, T, kernel_channel], no bias, zero padding.
+
+    Differs from the released code: named by the axis that it slides along. The released `kernel_size_t` (and its
+    `conv`) is this `kernel_channel`.
+    """
+
+    def __init__(self, channels: int, steps: int, kernel_channel: int = 4, placement: str = "spikes") -> None:
+        super().__init__(channels, steps, placement)
+        check_positive("CLA", kernel_channel=kernel_channel)
+        self.conv_channel = SameConv1d(steps, kernel_channel)
+
+    def score(self, source: Tensor) -> Tensor:
+        return unsqueeze_space(convolve_channels(squeeze_space(source), self.conv_channel))
+
+    def _resize_weights(self, steps: int) -> None:
+        resize_channel_conv(self.conv_channel, steps)
+
+
+class TCJA(ScoreAttention):
+    """Temporal-channel joint attention (TCJA, eq. 7): gate = sigmoid(L * M), the cross-convolutional fusion.
+
+    L is TLA's score and M is CLA's. `fusion="add"` gates with sigmoid(L + M), the paper's ablation.
+
+    Args:
+        kernel_time: width of the convolution along time (K_T in the paper).
+        kernel_channel: width of the convolution along channels (K_C in the paper).
+        fusion: "product" (published) or "add".
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        steps: int,
+        kernel_time: int = 4,
+        kernel_channel: int = 4,
+        fusion: str = "product",
+        placement: str = "spikes",
+    ) -> None:
+        super().__init__(channels, steps, placement)
+        check_positive("TCJA", kernel_time=kernel_time, kernel_channel=kernel_channel)
+        if fusion not in ("product", "add"):
+            raise ValueError(f"fusion must be 'product' or 'add', not {fusion!r}.")
+        self.fusion = fusion
+        self.conv_time = SameConv1d(channels, kernel_time)
+        self.conv_channel = SameConv1d(steps, kernel_channel)
+
+    def score(self, source: Tensor) -> Tensor:
+        z = squeeze_space(source)
+        L, M = convolve_time(z, self.conv_time), convolve_channels(z, self.conv_channel)
+        return unsqueeze_space(L * M if self.fusion == "product" else L + M)
+
+    def _resize_weights(self, steps: int) -> None:
+        resize_channel_conv(self.conv_channel, steps)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, fusion={self.fusion}"
+
+
+def resize_channel_conv(conv: SameConv1d, steps: int) -> None:
+    """Resample a [T, T, k] weight to another T: output axis as it is, input axis summed over."""
+    conv.weight = resample(resample(conv.weight, 0, steps), 1, steps, summed=True)
+    conv.in_channels = conv.out_channels = steps
