@@ -1,0 +1,18 @@
+"""Whole networks, the registry that builds them, and the loading of released checkpoints."""
+
+from saccade.models import fsvae, msresnet, vgg, voting  # noqa: F401  importing a file registers its networks
+from saccade.models.msresnet import MSBlock, MSResNet
+from saccade.models.network import SpikingNetwork
+from saccade.models.official import load_official
+from saccade.models.registry import create_model, list_models, model_options, register_model
+
+__all__ = [
+    "MSBlock",
+    "MSResNet",
+    "SpikingNetwork",
+    "create_model",
+    "list_models",
+    "load_official",
+    "model_options",
+    "register_model",
+]

@@ -1,0 +1,114 @@
+"""The VGG-like networks of TCJA-SNN (IEEE TNNLS 2024, arXiv 2206.10177) for CIFAR10-DVS.
+
+C3 is conv3x3 - BN - LIF, AP is average pooling by 2, both at every step.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from saccade.models.blocks import ConvNorm, check_size, halved, required_size
+from saccade.models.network import SpikingNetwork
+from saccade.models.registry import register_model
+from saccade.nn.folding import TimeFolded, fold_time, unfold_time
+from saccade.nn.neuron import LIF
+
+PUBLISHED = {"steps": 10, "in_channels": 2, "input_size": (48, 48)}
+CHANNELS = (64, 128, 256, 256, 512, 512, 512, 512)
+
+
+class VGG(SpikingNetwork):
+    """64C3-128C3-AP-256C3-256C3-AP-512C3-512C3-AP-512C3-512C3-AP-FC, the linear layer read at every step.
+
+    Subclasses say which convolutions (0 to 7) carry the attention, and with which neuron.
+    """
+
+    gated_convs: ClassVar[tuple[int, ...]] = ()
+    tcja_kernel: ClassVar[int]
+
+    def __init__(self, **common: Any) -> None:
+        super().__init__(**common)
+        self.frame_size = required_size(self)
+        in_channels = self.in_channels
+        kernels = {"kernel_time": self.tcja_kernel, "kernel_channel": self.tcja_kernel}
+        self.convs = nn.ModuleList()
+        self.neurons = nn.ModuleList()
+        for i, base in enumerate(CHANNELS):
+            channels = self.scaled(base)
+            self.convs.append(ConvNorm(in_channels, channels, bias=True))
+            neuron = self.new_neuron()
+            self.neurons.append(self.gated(channels, neuron, kernels) if i in self.gated_convs else neuron)
+            in_channels = channels
+        self.pool = TimeFolded(nn.AvgPool2d(2))
+        H, W = halved(type(self).__name__, self.frame_size, 4)
+        self.head = nn.Linear(in_channels * H * W, self.num_classes)
+
+    def new_neuron(self) -> LIF:
+        """The neuron after every convolution."""
+        raise NotImplementedError(f"{type(self).__name__} must implement new_neuron().")
+
+    def forward_sequence(self, x: Tensor) -> Tensor:
+        for i, (conv, neuron) in enumerate(zip(self.convs, self.neurons, strict=True)):
+            x = neuron(conv(x))
+            if i % 2 == 1:
+                x = self.pool(x)
+        return self.head(x.flatten(2))
+
+
+@register_model("vggsnn", PUBLISHED)
+class VGGSNN(VGG):
+    """TCJA's network for CIFAR10-DVS: TCJA(4, 4) after the sixth and the eighth convolution.
+
+    Neuron: tau = 2 with input decay (decay 0.5, gain 0.5), triangle surrogate, reset detached. Frames of any size are
+    average-pooled to `input_size` (published: 48 x 48) first.
+    """
+
+    gated_convs = (5, 7)
+    tcja_kernel = 4
+    official_keys = (
+        *((rf"^conv\.{n}\.0\.", f"convs.{i}.conv.") for i, n in enumerate((1, 3, 6, 8, 11, 13, 17, 19))),
+        *((rf"^conv\.{n}\.1\.", f"convs.{i}.norm.") for i, n in enumerate((1, 3, 6, 8, 11, 13, 17, 19))),
+        (r"^conv\.15\.", "neurons.5.attention."),
+        (r"^conv\.21\.", "neurons.7.attention."),
+        (r"^fc\.1\.0\.", "head."),
+    )
+
+    def new_neuron(self) -> LIF:
+        return LIF.from_tau(2.0, surrogate="triangle", backend=self.backend)
+
+    def forward_sequence(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[-2:]) != self.frame_size:
+            x = unfold_time(nn.functional.adaptive_avg_pool2d(fold_time(x), self.frame_size), x.shape[0])
+        return super().forward_sequence(x)
+
+
+@register_model("vggsnn_tet", PUBLISHED)
+class VGGSNNTET(VGG):
+    """The same VGG as trained with TET: one TCJA(2, 2) after the second convolution, kaiming fan-out weights.
+
+    Neuron: decay 0.5, gain 1, triangle surrogate, reset not detached.
+    """
+
+    gated_convs = (1,)
+    tcja_kernel = 2
+    official_keys = (
+        *((rf"^features\.{n}\.fwd\.module\.0\.", f"convs.{i}.conv.") for i, n in enumerate((0, 1, 4, 5, 7, 8, 10, 11))),
+        *((rf"^features\.{n}\.fwd\.module\.1\.", f"convs.{i}.norm.") for i, n in enumerate((0, 1, 4, 5, 7, 8, 10, 11))),
+        (r"^features\.2\.", "neurons.1.attention."),
+        (r"^classifier\.module\.", "head."),
+    )
+
+    def __init__(self, **common: Any) -> None:
+        super().__init__(**common)
+        for conv in self.modules():
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def new_neuron(self) -> LIF:
+        return LIF(backend=self.backend)
+
+    def forward_sequence(self, x: Tensor) -> Tensor:
+        check_size("vggsnn_tet", x, self.frame_size)
+        return super().forward_sequence(x)
