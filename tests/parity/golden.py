@@ -1,0 +1,65 @@
+"""Reading the golden files: what the authors' released code computes, in float64.
+
+Networks store no parameters; `parameters(golden)` makes them from the file's seed, which is also how the stored outputs
+were produced.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+@dataclass(frozen=True)
+class Golden:
+    arrays: dict[str, np.ndarray]
+    meta: dict
+
+    def tensor(self, name: str) -> Tensor:
+        return torch.from_numpy(self.arrays[name])
+
+    def input(self, i: int = 0) -> Tensor:
+        return self.tensor(f"input{i}").clone().requires_grad_()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Parameter gradients by the released key."""
+        return {k.removeprefix("grad/"): self.tensor(k) for k in self.arrays if k.startswith("grad/")}
+
+    def state(self) -> dict[str, Tensor]:
+        """The released state dict: stored for small modules, made from the seed for networks."""
+        stored = {k.removeprefix("state/"): self.tensor(k) for k in self.arrays if k.startswith("state/")}
+        return stored or {k: torch.from_numpy(np.asarray(v)) for k, v in fill(self.meta).items()}
+
+
+def load(name: str) -> Golden:
+    with np.load(FOLDER / f"{name}.npz") as z:
+        arrays = {k: z[k] for k in z.files}
+    return Golden(arrays, json.loads(bytes(arrays.pop("meta")).decode()))
+
+
+def fill(meta: dict) -> dict[str, np.ndarray]:
+    """The parameter values of a golden network, in the order of the sorted keys; `aliases` share their first's."""
+    shapes, aliases = meta["state_shapes"], meta.get("aliases", {})
+    rng = np.random.Generator(np.random.PCG64(meta["seed"]))
+    out = {key: _value(key, tuple(shapes[key]), meta["gain"], rng) for key in sorted(shapes) if key not in aliases}
+    return {**out, **{key: out[first] for key, first in aliases.items()}}
+
+
+def _value(key: str, shape: tuple[int, ...], gain: float, rng: np.random.Generator) -> np.ndarray:
+    if key.endswith("num_batches_tracked"):
+        return np.zeros(shape, dtype=np.int64)
+    if key.endswith("running_var"):
+        return 0.5 + rng.random(shape)
+    if len(shape) > 1:
+        return gain * rng.standard_normal(shape) * math.sqrt(2.0 / int(np.prod(shape[1:])))
+    value = 0.1 * rng.standard_normal(shape)
+    is_scale = key.endswith("weight") or key.rsplit(".", 1)[-1] in ("scale_t", "scale_c")
+    return value + 1.0 if is_scale else value
