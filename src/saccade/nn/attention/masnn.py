@@ -5,8 +5,8 @@
 - MA-SNN: "Attention Spiking Neural Networks", Yao, Zhao, Zhang, Hu, Deng, Tian, Xu, Li. IEEE TPAMI 2023.
   arXiv 2209.13929.
 
-Readings taken, checked against SpikingJelly 2.0's `MultiDimensionalAttention`, which follows the authors' code by its own
-account:
+Readings taken, checked against SpikingJelly 2.0's `MultiDimensionalAttention`, which follows the authors' code by its
+own account:
 
 - Every attention pools over all axes but its own, time included: the channel gate and the spatial gate are the same at
   every step. (`cbam` is the reading that pools within each step.)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,7 +12,10 @@ from saccade.nn.attention.contract import resample
 class Bottleneck(nn.Module):
     """W1 ReLU(W0 z), [..., n] -> [..., n], W0 [n/r, n] and W1 [n, n/r], no biases.
 
-    The hidden width is n // r, and never less than 1: a few time steps have nothing to spare.
+    The hidden width is n // r, and never less than 1: a few time steps have nothing to spare. The first row of W0
+    starts with a positive sum, the others as torch draws them: one ReLU at least is open for a source that is positive
+    and much the same everywhere. Otherwise every other module with a hidden width of 1 would be born dead: no ReLU
+    open, no gradient, and the gate 1/2 whatever comes in.
     """
 
     def __init__(self, size: int, reduction: int) -> None:
@@ -19,6 +23,9 @@ class Bottleneck(nn.Module):
         hidden = max(1, size // reduction)
         self.squeeze = nn.Linear(size, hidden, bias=False)
         self.excite = nn.Linear(hidden, size, bias=False)
+        with torch.no_grad():
+            first = self.squeeze.weight[0]
+            first.copy_(torch.where(first.sum() < 0, -first, first))
 
     def forward(self, z: Tensor) -> Tensor:
         return self.excite(F.relu(self.squeeze(z)))
