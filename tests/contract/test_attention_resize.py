@@ -127,7 +127,7 @@ def test_score_of_a_still_source_is_resampled_exactly(name: str, old: int, new: 
     torch.testing.assert_close(score, expected.data, rtol=0, atol=1e-9)
 
 
-#: largest change of the time-averaged gate of a still source; the largest of 20 seeds (0.0090, 0.0070, 0.0014) rounded up
+#: largest change of the time-averaged gate of a still source: the worst of 20 seeds (0.0090, 0.0070, 0.0014) rounded up
 DRIFT = {"tca": 0.01, "tcsa": 0.01, "tna": 0.002}
 
 
