@@ -6,6 +6,7 @@ training part, an optional validation part taken from the training part, and the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ class DataRequest:
 
     `root` is the folder that holds the data sets (None: the default one, see `default_root`), `steps` the T of
     temporal data, `size` the image side wanted (None: the data set's own), `augment` whether the training part is
-    augmented, `validation` the share of the training part to set aside (fixed split, the same for every seed).
+    augmented, `validation` the share of the training part to set aside (fixed split, the same for every seed),
+    `symmetric` whether images come in [-1, 1], as generation wants them, instead of with zero mean and unit variance.
     """
 
     name: str
@@ -56,6 +58,17 @@ class DataRequest:
     size: int | None = None
     augment: bool = True
     validation: float = 0.0
+    symmetric: bool = False
+
+    @property
+    def root_or_default(self) -> Path:
+        """The folder that holds the data sets."""
+        return default_root() if self.root is None else Path(self.root)
+
+
+def default_root() -> Path:
+    """The folder that holds the data sets: $SACCADE_DATA, or ./data."""
+    return Path(os.environ.get("SACCADE_DATA") or "data")
 
 
 LoadFunction = Callable[[DataRequest], DataSplits]
@@ -93,11 +106,14 @@ def load_data(request: DataRequest) -> DataSplits:
     """Load a data set.
 
     Raises:
-        ValueError: unknown name (with the nearest ones) or a request that the data set cannot meet.
+        ValueError: unknown name (with the nearest ones), a request that the data set cannot meet, or unreadable files.
         FileNotFoundError: files are missing; the message says which go where.
     """
     if request.name not in CATALOG:
         raise unknown_name("data set", request.name, CATALOG)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
-    return CATALOG[request.name].load(request)
+    splits = CATALOG[request.name].load(request)
+    if request.symmetric and splits.info.temporal:
+        raise ValueError(f"symmetric scales images to [-1, 1], but {request.name!r} holds event counts. Leave it out.")
+    return splits

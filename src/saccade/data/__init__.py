@@ -1,0 +1,47 @@
+"""Data sets by name, split, batched: `load_data(DataRequest("digits", steps=6))`, then `make_loader`.
+
+    splits = load_data(DataRequest("digits", steps=6))
+    loader = make_loader(splits.train, batch_size=64, train=True, temporal=splits.info.temporal)
+    for x_TBCHW, labels_B in loader: ...
+
+Importing this registers every data set; none is read, and no optional library imported, before it is asked for.
+"""
+
+from saccade.data import digits, folder, images  # registers the data sets
+from saccade.data.camera import saccade_path, simulate_camera
+from saccade.data.catalog import (
+    CATALOG,
+    DataInfo,
+    DataRequest,
+    DataSplits,
+    default_root,
+    list_data,
+    load_data,
+    register_data,
+)
+from saccade.data.loaders import BatchLoader, draw_seed, make_loader
+from saccade.data.memory import ImageTensors
+from saccade.data.mixing import mix_batch
+from saccade.data.split import split_last
+
+__all__ = [
+    "CATALOG",
+    "BatchLoader",
+    "DataInfo",
+    "DataRequest",
+    "DataSplits",
+    "ImageTensors",
+    "default_root",
+    "digits",
+    "draw_seed",
+    "folder",
+    "images",
+    "list_data",
+    "load_data",
+    "make_loader",
+    "mix_batch",
+    "register_data",
+    "saccade_path",
+    "simulate_camera",
+    "split_last",
+]

@@ -1,0 +1,163 @@
+"""Any folder of images in ImageNet's layout: ROOT/train/<class>/<image> and ROOT/val or ROOT/test/<class>/<image>.
+
+Pictures whose first image has no side above 64 pixels are decoded into memory once and treated as CIFAR is; larger ones
+are read from disk as they are needed and treated as ImageNet is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from saccade.data.augment import Jitter
+from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
+from saccade.data.images import IMAGE_SETS, scaling
+from saccade.data.memory import splits_in_memory
+from saccade.data.split import split_last
+from saccade.errors import require
+
+SMALL_SIDE = 64
+DEFAULT_SIZE = 224
+# Share of the short side that the centre crop keeps: 224 of 256, as for ImageNet.
+CROP_SHARE = 0.875
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Sample = tuple[str, int]
+
+
+@register_data("folder", "your own images: ROOT/{train,val or test}/<class>/<image>", "train")
+def load_folder(request: DataRequest) -> DataSplits:
+    """The image folder at the root itself, in colour.
+
+    Raises:
+        FileNotFoundError: no train or no val/test folder, or a class without images.
+        ValueError: classes of the two parts differ, an image cannot be read, or small images of several sizes.
+    """
+    root = request.root_or_default
+    return _load(request, root, IMAGENET_MEAN, IMAGENET_STD, f"images of the folder {root.resolve().name}")
+
+
+@register_data("cifar10-jpeg", "CIFAR-10 as JPEG files, 50,000 + 10,000, 10 classes; not exact", "cifar10-jpeg")
+def load_cifar10_jpeg(request: DataRequest) -> DataSplits:
+    """CIFAR-10 in the folder layout, each image compressed with loss; raises what `load_folder` raises."""
+    note = "CIFAR-10 as JPEG quality 75, 4:2:0: results are not comparable with CIFAR-10's"
+    cifar10 = IMAGE_SETS["cifar10"]
+    return _load(request, request.root_or_default / "cifar10-jpeg", cifar10.mean, cifar10.std, note)
+
+
+def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> DataSplits:
+    train, test, classes = _list_parts(root)
+    first = _decode(train[0][0]).size
+    small = max(first) <= SMALL_SIDE and (request.size or 0) <= SMALL_SIDE
+    width, height = first if small and request.size is None else (request.size or DEFAULT_SIZE,) * 2
+    info = DataInfo(request.name, len(classes), 3, (height, width), False, tuple(classes), note)
+    mean, std = scaling(mean, std, request.symmetric)
+    if not small:
+        return _on_disk(request, info, train, test, mean, std)
+    wanted = None if request.size is None else (width, height)
+    parts = [decode_all(samples, first, wanted) for samples in (train, test)]
+    return splits_in_memory(request, info, parts[0], parts[1], mean, std, Jitter(4, mirror=True))
+
+
+def _list_parts(root: Path) -> tuple[list[Sample], list[Sample], list[str]]:
+    """(path, class index) of the training and of the test part, and the class names."""
+    datasets = require("torchvision.datasets", "train")
+    second = next((name for name in ("test", "val") if (root / name).is_dir()), None)
+    if not (root / "train").is_dir() or second is None:
+        raise FileNotFoundError(
+            f"An image folder has the layout ROOT/train/<class>/<image> and ROOT/val (or ROOT/test)/<class>/<image>, "
+            f"but in ROOT = {root} there is no {'val or test' if (root / 'train').is_dir() else 'train'} folder. "
+            "Say where the images are with --data-root DIR or the variable SACCADE_DATA."
+        )
+    train, test = (datasets.ImageFolder(str(root / part)) for part in ("train", second))
+    if train.classes != test.classes:
+        odd = sorted(set(train.classes) ^ set(test.classes))
+        raise ValueError(
+            f"{root / 'train'} and {root / second} must have the same class folders, but these are in one only: "
+            f"{', '.join(odd[:10])}{', ...' if len(odd) > 10 else ''}. Add or remove them."
+        )
+    return train.samples, test.samples, train.classes
+
+
+def _decode(path: str) -> Any:
+    """The image as RGB, or an error that names the file."""
+    image_module = require("PIL.Image", "train")
+    try:
+        with image_module.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
+        raise ValueError(f"Cannot read the image {path} ({error}). Replace or delete it.") from error
+
+
+def decode_all(
+    samples: list[Sample], expected: tuple[int, int], wanted: tuple[int, int] | None
+) -> tuple[Tensor, Tensor]:
+    """All images as uint8 [N, 3, H, W], and the labels [N]. Sizes are (width, height).
+
+    `wanted` resizes every image (bilinear, antialiased); without it all must have the `expected` size.
+    """
+    width, height = wanted or expected
+    pictures = np.empty((len(samples), height, width, 3), np.uint8)
+
+    def read(indices: range) -> None:
+        for index in indices:
+            path = samples[index][0]
+            image = _decode(path)
+            if wanted is not None:
+                image = image.resize(wanted, bilinear)
+            elif image.size != expected:
+                raise ValueError(
+                    f"Small images are kept at their own size, so they must agree, but {path} has {image.size} pixels "
+                    f"(width, height) and the first image {expected}. Give a size to have all resized."
+                )
+            pictures[index] = np.asarray(image)
+
+    bilinear = require("PIL.Image", "train").Resampling.BILINEAR
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        # One long job per thread: handing out images one by one takes longer than to decode them.
+        for _ in pool.map(read, [range(first, len(samples), threads) for first in range(threads)]):
+            pass  # map hands on the first error
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(), torch.tensor([label for _, label in samples])
+
+
+@dataclass(frozen=True)
+class ImageFiles(Dataset):
+    """Images read from disk as they are asked for: `(float32 [3, H, W], int)`."""
+
+    samples: list[Sample]
+    #: from a PIL image to the tensor; draws from torch's global generator
+    transform: Callable[[Any], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path, label = self.samples[index]
+        return self.transform(_decode(path)), label
+
+
+def _on_disk(
+    request: DataRequest, info: DataInfo, train: list[Sample], test: list[Sample], mean: list[float], std: list[float]
+) -> DataSplits:
+    v2 = require("torchvision.transforms.v2", "train")
+    size = info.size[0]
+    finish = [v2.PILToTensor(), v2.ToDtype(torch.float32), v2.Normalize(mean, std)]  # mean, std for 0 to 255
+    plain = v2.Compose([v2.Resize(round(size / CROP_SHARE)), v2.CenterCrop(size), *finish])
+    augmented = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), *finish])
+    kept, aside = split_last(torch.tensor([label for _, label in train]), request.validation)
+    return DataSplits(
+        info,
+        ImageFiles([train[i] for i in kept], augmented if request.augment else plain),
+        ImageFiles(test, plain),
+        ImageFiles([train[i] for i in aside], plain) if len(aside) else None,
+    )

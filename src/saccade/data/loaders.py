@@ -1,0 +1,165 @@
+"""Batches: time first, and everything random a function of (seed, epoch, batch) alone.
+
+A batch is asked for by a `BatchRequest` that carries its indices and its own seed, so it does not matter which process
+fetches it, nor what was drawn before: a run resumed at the start of an epoch sees what an undisturbed one sees, with
+any number of workers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from typing import Any, Protocol, cast, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+Batch = tuple[Tensor, Tensor]
+
+
+@runtime_checkable
+class BatchedDataset(Protocol):
+    """A data set in memory, which hands out whole batches at once: samples [B, ...] and labels [B]."""
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, indices: Tensor) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """Which samples, and the seed of what is drawn while they are fetched."""
+
+    indices: Tensor
+    seed: int
+
+
+def draw_seed(*key: int) -> int:
+    """A 64-bit seed from whole numbers that are not negative, e.g. (seed, epoch, batch); any change gives another."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+
+
+class BatchSampler(Sampler[BatchRequest]):
+    """The batches of one epoch.
+
+    Training: a new order in every epoch, and a last, smaller batch is dropped unless it is the only one. Otherwise: the
+    data set's own order, and nothing is dropped. Every pass is a new epoch; `set_epoch` says which.
+
+    With `processes` > 1 (distributed training), process `rank` takes every `processes`-th training batch, and all take
+    equally many. Without `train` every process goes through all samples, so that a test result is exact on each.
+    """
+
+    def __init__(self, length: int, batch_size: int, train: bool, seed: int, rank: int = 0, processes: int = 1) -> None:
+        self.length = length
+        self.batch_size = batch_size
+        self.train = train
+        self.seed = seed
+        self.rank, self.processes = (rank, processes) if train else (0, 1)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is this epoch. Lightning calls it on a loader's sampler; so does `BatchLoader.set_epoch`."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        if self.train:
+            return max(1, self.length // self.batch_size // self.processes)
+        return -(-self.length // self.batch_size)
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        # A generator: its body runs at the first batch, so that an epoch set between iter() and next() still counts.
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        order = torch.arange(self.length)
+        if self.train:
+            order = torch.randperm(self.length, generator=torch.Generator().manual_seed(draw_seed(self.seed, epoch)))
+        batches = order.split(self.batch_size)
+        for i in range(len(self)):
+            number = (i * self.processes + self.rank) % len(batches)
+            yield BatchRequest(batches[number], draw_seed(self.seed, epoch, number))
+
+
+class Batches(Dataset):
+    """A map-style data set seen as one of batches: `BatchRequest` -> ([T, B, ...] or [B, ...], labels [B])."""
+
+    def __init__(self, dataset: Dataset, temporal: bool) -> None:
+        self.dataset = dataset
+        self.temporal = temporal
+
+    def __getitem__(self, request: BatchRequest) -> Batch:
+        # The CPU generator alone, and put back: torch.manual_seed would also restart dropout on every GPU.
+        state = torch.default_generator.get_state()
+        torch.default_generator.manual_seed(request.seed)
+        try:
+            x, labels = self._fetch(request.indices)
+        finally:
+            torch.default_generator.set_state(state)
+        return (x.transpose(0, 1).contiguous() if self.temporal else x), labels
+
+    def _fetch(self, indices: Tensor) -> Batch:
+        if isinstance(self.dataset, BatchedDataset):
+            return self.dataset.fetch(indices)
+        samples, labels = zip(*(self.dataset[i] for i in indices.tolist()), strict=True)
+        return torch.stack(samples), torch.tensor(labels)
+
+
+class BatchLoader(DataLoader):
+    """A DataLoader of whole batches (x, labels), whose draws belong to an epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is this epoch. Without it, every pass is the epoch after the last one, from 0."""
+        cast(BatchSampler, self.sampler).set_epoch(epoch)
+
+
+def make_loader(
+    dataset: Dataset, *, batch_size: int, train: bool, temporal: bool, workers: int = 0, seed: int = 0
+) -> BatchLoader:
+    """A loader of batches.
+
+    Args:
+        dataset: map-style, of (float32 tensor, int label). What it draws, it must draw from torch's global CPU
+            generator. One with `fetch` (see `BatchedDataset`) is asked for whole batches.
+        batch_size: B, per process.
+        train: shuffle, and drop a last, smaller batch unless it is the only one. Otherwise the data set's own order,
+            complete.
+        temporal: samples are [T, C, H, W]: batches become [T, B, C, H, W]. Otherwise [B, C, H, W].
+        workers: processes that read files. A data set in memory (with `fetch`) is served by this process whatever the
+            number: it is ready sooner than it could be sent over.
+        seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
+
+    With workers, call `set_epoch` before `iter`, since they fetch ahead. In Lightning that means in `train_dataloader`,
+    with `trainer.current_epoch`: a resumed run makes the first iterator before it sets the epoch.
+
+    Raises:
+        ValueError: empty data set, or a batch size below 1.
+    """
+    length = len(dataset)  # type: ignore[arg-type]
+    if length < 1 or batch_size < 1:
+        raise ValueError(f"A loader needs samples in batches of 1 or more, not {length} in batches of {batch_size}.")
+    rank, processes = 0, 1
+    if distributed.is_available() and distributed.is_initialized():
+        rank, processes = distributed.get_rank(), distributed.get_world_size()
+    workers = 0 if isinstance(dataset, BatchedDataset) else workers
+    options: dict[str, Any] = {}
+    if workers:
+        options = {"multiprocessing_context": _worker_context(), "persistent_workers": True}
+    return BatchLoader(
+        Batches(dataset, temporal),
+        batch_size=None,  # the data set hands out batches itself
+        sampler=BatchSampler(length, batch_size, train, seed, rank, processes),
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        **options,
+    )
+
+
+def _worker_context() -> BaseContext:
+    """Fresh processes, not forks: a fork copies the locks that this process's threads hold, and can hang on them."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch"])
+    return context

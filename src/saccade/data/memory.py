@@ -1,0 +1,98 @@
+"""A data set that fits in memory: one uint8 tensor, whole batches by indexing, no decoding and no loop over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from saccade.data.catalog import DataInfo, DataRequest, DataSplits
+from saccade.data.split import split_last
+
+Augment = Callable[[Tensor], Tensor]
+
+# Resizing goes through a few thousand images at a time, so that its copies stay small.
+CHUNK = 4096
+
+
+class ImageTensors(Dataset):
+    """Images [N, C, H, W] or frame sequences [N, T, C, H, W] as uint8, normalised on access: (x - mean) / std.
+
+    Args:
+        samples: uint8, one picture or sequence per entry.
+        labels: class indices [N].
+        mean, std: one number per channel, or one for all, in the units of the samples (0 to 255).
+        augment: applied to every uint8 batch [B, ...] before it is normalised; None leaves the samples as they are.
+
+    `dataset[i]` is `(float32 sample, int)`; `fetch(indices)` is a whole batch, and what `make_loader` uses.
+    """
+
+    def __init__(
+        self,
+        samples: Tensor,
+        labels: Tensor,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augment: Augment | None = None,
+    ) -> None:
+        if len(samples) != len(labels):
+            raise ValueError(f"Every sample needs a label, but there are {len(samples)} samples, {len(labels)} labels.")
+        assert samples.dtype == torch.uint8
+        self.samples = samples
+        self.labels = labels.long()
+        self.scale = 1 / torch.tensor(std, dtype=torch.float32).view(-1, 1, 1)
+        self.offset = -torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1) * self.scale
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def fetch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices [B] -> float32 samples [B, ...] and labels [B]."""
+        x = self.samples[indices]
+        if self.augment is not None:
+            x = self.augment(x)
+        return x.float().mul_(self.scale).add_(self.offset), self.labels[indices]
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        x, label = self.fetch(torch.tensor([index]))
+        return x[0], int(label[0])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
+        """What a plain torch DataLoader calls: the batch is fetched at once, then handed over sample by sample."""
+        x, labels = self.fetch(torch.as_tensor(indices))
+        return list(zip(x, labels.tolist(), strict=True))
+
+
+def resize(images: Tensor, size: int | None) -> Tensor:
+    """uint8 images [N, C, H, W] -> [N, C, size, size], bilinear, antialiased where they shrink; None leaves them."""
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    chunks = [F.interpolate(c, (size, size), mode="bilinear", antialias=True) for c in images.split(CHUNK)]
+    return torch.cat(chunks)
+
+
+def splits_in_memory(
+    request: DataRequest,
+    info: DataInfo,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    mean: Sequence[float],
+    std: Sequence[float],
+    augment: Augment,
+) -> DataSplits:
+    """`DataSplits` from (samples, labels) of both parts. Only the training part is augmented, if so requested."""
+    samples, labels = train
+    kept, aside = split_last(labels, request.validation)
+    validation = ImageTensors(samples[aside], labels[aside], mean, std) if len(aside) else None
+    if validation is not None:
+        samples, labels = samples[kept], labels[kept]
+    return DataSplits(
+        info,
+        ImageTensors(samples, labels, mean, std, augment if request.augment else None),
+        ImageTensors(*test, mean, std),
+        validation,
+    )
