@@ -4,7 +4,7 @@ from saccade.models import fsvae, msresnet, vgg, voting  # noqa: F401  importing
 from saccade.models.msresnet import MSBlock, MSResNet
 from saccade.models.network import SpikingNetwork
 from saccade.models.official import load_official
-from saccade.models.registry import create_model, list_models, model_options, register_model
+from saccade.models.registry import create_model, list_models, model_options, recreate_model, register_model
 
 __all__ = [
     "MSBlock",
@@ -14,5 +14,6 @@ __all__ = [
     "list_models",
     "load_official",
     "model_options",
+    "recreate_model",
     "register_model",
 ]

@@ -61,7 +61,7 @@ class SpikingNetwork(nn.Module):
         self.backend = backend
         self.attention = attention
         self._attention_options = {"placement": placement, **(attention_options or {})}
-        #: what `create_model` was called with; goes on the card of saved weights
+        #: what `create_model` was called with, for `recreate_model`; goes on the card of saved weights
         self.created_with: dict[str, Any] = {}
 
     def scaled(self, channels: int) -> int:
@@ -117,7 +117,7 @@ class SpikingNetwork(nn.Module):
         for attention in self.attention_modules().values():
             attention.resize_steps(steps)
         self.steps = steps
-        self.created_with.update(steps=steps)
+        self.created_with["resized_steps"] = steps
         return self
 
     def attention_modules(self) -> dict[str, Attention]:

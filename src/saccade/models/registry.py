@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -86,3 +86,15 @@ def create_model(name: str, **options: Any) -> SpikingNetwork:
     model = entry.cls(**entry.preset, **options)
     model.created_with = {"name": name, **options}
     return model
+
+
+def recreate_model(created_with: Mapping[str, Any]) -> SpikingNetwork:
+    """A network like the one whose `created_with` this is, weights apart. JSON's lists for tuples will do.
+
+    A network that was resized is built at its first length and resized again: some bottlenecks keep the width that
+    the first length gave them.
+    """
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in created_with.items()}
+    resized = options.pop("resized_steps", None)
+    model = create_model(**options)
+    return model if resized is None else model.resize_steps(resized)
