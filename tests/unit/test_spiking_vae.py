@@ -12,7 +12,6 @@ from torch import Tensor, nn
 import saccade
 from saccade.models.fsvae import FSVAE, kl_bernoulli, mmd_psp, post_synaptic_potential
 
-
 T, B, D, K = 9, 3, 12, 5
 
 
