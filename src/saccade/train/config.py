@@ -5,8 +5,10 @@ Imports nothing heavy, so that the command line can show help and refuse bad inp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from saccade.errors import unknown_name
 
 
 @dataclass(kw_only=True)
@@ -16,7 +18,8 @@ class Experiment:
     recipe: str
     """Name of the recipe this comes from."""
 
-    # --- network -------------------------------------------------------------------------------------------------
+    # network
+
     model: str
     """Network, one of saccade.list_models()."""
     attention: str = "none"
@@ -32,7 +35,8 @@ class Experiment:
     model_options: dict[str, int | float | str | bool] = field(default_factory=dict)
     """Further arguments of the network, e.g. dropout 0.5."""
 
-    # --- data ----------------------------------------------------------------------------------------------------
+    # data
+
     data: str
     """Data set by name; see saccade doctor for what is found."""
     data_root: str | None = None
@@ -50,21 +54,28 @@ class Experiment:
     validation: float = 0.0
     """Share of the training part set aside for choosing things; the test set is for the last number only."""
     batch_size: int = 64
+    """Samples per step of the optimiser."""
     workers: int = 0
     """Loader processes."""
 
-    # --- learning ------------------------------------------------------------------------------------------------
+    # learning
+
     loss: Literal["ce", "tet", "mse"] = "ce"
     """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot."""
     label_smoothing: float = 0.0
+    """Share of the target that is spread over all classes."""
     tet_lambda: float = 1e-3
     """Weight of TET's regulariser."""
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """Weight decay goes on all parameters, as in the papers; AdamW decouples it."""
     lr: float = 0.1
     """Peak learning rate."""
     momentum: float = 0.9
+    """Of SGD; Adam and AdamW have their usual betas."""
     weight_decay: float = 0.0
+    """L2 penalty (SGD, Adam) or decoupled decay (AdamW)."""
     epochs: int = 10
+    """Passes over the training part."""
     warmup_epochs: float = 0.0
     """Linear warm-up, in epochs; then a cosine to zero."""
     ema_decay: float = 0.0
@@ -72,12 +83,37 @@ class Experiment:
     gradient_clip: float = 0.0
     """Largest norm of the gradient; 0: no limit."""
 
-    # --- machine -------------------------------------------------------------------------------------------------
+    # machine
+
     seed: int = 0
+    """Of the initial weights, the order of the samples, augmentation, dropout and mixing."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 autocast on a GPU that has it, else float32."""
     backend: str = "auto"
     """LIF kernel: auto, or one by name; see saccade doctor."""
     max_batches: int | None = None
     """Stop every epoch, and every evaluation, after so many batches (for a quick try)."""
+
+
+#: fields that a resumed run may change, because they say where and for how long it runs, not what is learned
+FREE_ON_RESUME = ("backend", "data_root", "device", "epochs", "workers")
+
+
+def from_dict(values: dict[str, Any]) -> Experiment:
+    """The record that `dataclasses.asdict` turned into `values`; ValueError for names that are not fields."""
+    known = [f.name for f in fields(Experiment)]
+    for name in values:
+        if name not in known:
+            raise unknown_name("field of an experiment", name, known)
+    try:
+        return Experiment(**values)
+    except TypeError as error:
+        raise ValueError(f"This is not a whole experiment: {error}.") from None
+
+
+def differences(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two experiments differ, as `{name: (old, new)}`."""
+    pairs = {f.name: (getattr(old, f.name), getattr(new, f.name)) for f in fields(Experiment)}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,0 +1,36 @@
+"""From words on the command line to a filled-in record, with tyro."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import tyro
+
+from saccade.errors import unknown_name
+
+R = TypeVar("R")
+
+
+def parse(record: type[R], words: Sequence[str], prog: str, default: R | None = None, text: str | None = None) -> R:
+    """Fill a dataclass from options named like its fields; `--help` prints them and exits.
+
+    Raises:
+        ValueError: an option that does not exist, with the nearest names.
+        SystemExit: help, or a value of the wrong type (tyro has then said so).
+    """
+    check_options(record, words)
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(record, args=list(words), prog=prog, description=text, **given)
+
+
+def check_options(record: type, words: Sequence[str]) -> None:
+    """ValueError for the first word like --name that is not an option."""
+    known = [f"--{field.name.replace('_', '-')}" for field in fields(record)]
+    for word in words:
+        name = word.partition("=")[0].replace("_", "-")
+        if name.startswith("--") and name != "--help" and name not in known:
+            if name.startswith("--no-") and f"--{name[5:]}" in known:
+                continue
+            raise unknown_name("option", name, known)

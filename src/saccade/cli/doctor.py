@@ -1,0 +1,65 @@
+"""saccade doctor: what is installed, what runs fast and why not, which data sets are found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saccade.cli.arguments import parse
+from saccade.report.table import format_table
+
+
+@dataclass(kw_only=True)
+class DoctorArguments:
+    """Where to look."""
+
+    data_root: Path | None = None
+    """Folder that holds the data sets; default: $SACCADE_DATA, or ./data."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Print everything."""
+    text = "Show versions, devices, kernels and the data sets that are found."
+    arguments = parse(DoctorArguments, words, "saccade doctor", text=text)
+
+    from saccade import ops
+    from saccade.data import CATALOG, default_root
+    from saccade.train import provenance
+
+    _section("Versions", [*provenance.versions().items(), ("commit", provenance.commit() or "not a git checkout")])
+    _section("Devices", _devices())
+    _section("LIF kernels, fastest first", list(ops.active_backends().items()))
+    root = arguments.data_root or default_root()
+    rows = [(name, _found(root, entry.folder), entry.summary) for name, entry in sorted(CATALOG.items())]
+    _section(f"Data sets in {root.resolve()} (change it with --data-root or $SACCADE_DATA)", rows)
+    return 0
+
+
+def _section(title: str, rows: Sequence[Sequence[str]]) -> None:
+    print(title)
+    print("".join(f"  {line}\n" for line in format_table(rows).splitlines()))
+
+
+def _devices() -> list[tuple[str, str]]:
+    import torch
+
+    from saccade.train.provenance import hardware
+
+    rows = [("cpu", hardware(torch.device("cpu")))]
+    if not torch.cuda.is_available():
+        built = f"torch {torch.__version__} was built for CUDA {torch.version.cuda}" if torch.version.cuda else ""
+        return [*rows, ("cuda", f"none: {built or f'torch {torch.__version__} was built without CUDA'}")]
+    for number in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(number)
+        fast = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+        rows.append(
+            (f"cuda:{number}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, trains in {fast}")
+        )
+    return rows
+
+
+def _found(root: Path, folder: str | None) -> str:
+    if folder is None:
+        return "built in"
+    return "found" if (root / folder).exists() else f"not found: {folder}"

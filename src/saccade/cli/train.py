@@ -1,0 +1,92 @@
+"""saccade train: a recipe, changed field by field, trained in a folder of its own."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from saccade.cli.arguments import parse
+from saccade.errors import require
+from saccade.recipes import get_recipe, list_recipes
+from saccade.train.check import check_experiment
+from saccade.train.config import Experiment
+from saccade.train.run_folder import RunFolder, default_run_dir
+
+DEFAULT_RECIPE = "digits-dta"
+
+
+@dataclass(kw_only=True)
+class TrainArguments(Experiment):
+    """An experiment, and where it runs."""
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
+    """Recipe to start from; every option below changes one of its fields."""
+    run_dir: Path | None = None
+    """Folder of the run, made by it; default: runs/RECIPE/<time>."""
+    resume: bool = False
+    """Go on with the run in the folder, with its own settings, or start one if there is none."""
+
+    def experiment(self) -> Experiment:
+        """The experiment alone."""
+        return Experiment(**{f.name: getattr(self, f.name) for f in fields(Experiment)})
+
+
+def main(words: Sequence[str]) -> int:
+    """Train, and print the result."""
+    arguments = parse_train(words)
+    experiment = arguments.experiment()
+    check_experiment(experiment)
+    for library in ("lightning", "torchmetrics", "rich", "safetensors"):
+        require(library, "train")
+    run_dir = arguments.run_dir or default_run_dir(experiment.recipe)
+
+    from saccade.report.table import result_table
+    from saccade.train.run import is_finished, train
+
+    if arguments.resume and is_finished(run_dir, experiment):
+        print(f"The run in {run_dir} is finished already; this is its result.")
+    else:
+        print(
+            f"{experiment.recipe}: {experiment.model} with attention {experiment.attention} on {experiment.data}, "
+            f"T = {experiment.steps}, {experiment.epochs} epochs, in {run_dir}",
+            flush=True,
+        )
+    try:
+        result = train(experiment, run_dir, arguments.resume)
+    except KeyboardInterrupt:
+        again = f"saccade train {experiment.recipe} --run-dir {shlex.quote(str(run_dir))} --resume"
+        raise KeyboardInterrupt(f"Stopped. Go on from the last whole epoch with: {again}") from None
+    print(result_table(result))
+    return 0
+
+
+def parse_train(words: Sequence[str]) -> TrainArguments:
+    """Parse twice: first to learn recipe and folder, then with the defaults that these bring."""
+    asked_for_help = [word for word in words if word in ("-h", "--help")]
+    words = [word for word in words if word not in asked_for_help]
+    first = parse(TrainArguments, words, "saccade train", _defaults(get_recipe(DEFAULT_RECIPE), recipe=""))
+    recipe = first.recipe or DEFAULT_RECIPE
+    start = get_recipe(recipe)
+    folder = RunFolder(first.run_dir) if first.run_dir is not None and first.resume else None
+    if folder is not None and folder.config.is_file():
+        there = folder.read_config()
+        if first.recipe and there.recipe != recipe:
+            raise ValueError(
+                f"{folder.path} holds a run of recipe {there.recipe!r}, not {recipe!r}. Choose another --run-dir."
+            )
+        start = there
+    text = f"Train {start.recipe}.\n\n" if first.recipe else "Train a network by recipe.\n\n"
+    text += f"Recipes: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE}).\n\n"
+    text += f"The defaults below are those of {start.recipe}."
+    arguments = parse(TrainArguments, [*words, *asked_for_help], "saccade train", _defaults(start), text)
+    arguments.recipe = start.recipe
+    return arguments
+
+
+def _defaults(experiment: Experiment, **changes: str) -> TrainArguments:
+    return TrainArguments(**{**asdict(experiment), **changes})

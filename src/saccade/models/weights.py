@@ -1,0 +1,120 @@
+"""Weights on disk: a safetensors file and, beside it, a card that says what network they belong to.
+
+Nothing is unpickled. The card names the network and the arguments it was built with, so that `load_weights` rebuilds
+it, and carries the hash of the weights, so that a card and weights of two runs are not taken for a pair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from saccade.atomic import replacing, write_text
+from saccade.errors import require
+from saccade.models.network import SpikingNetwork
+from saccade.models.registry import recreate_model
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+FORMAT = 1
+
+
+def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) -> None:
+    """Write `model`'s weights to `path` and `card.json` beside it, each whole or not at all.
+
+    Args:
+        path: the weights' file, named something.safetensors.
+        model: a network that `create_model` built; what it was built with goes on the card as "model".
+        card: what else to say, as JSON: data, score, seed, commit, versions, license, ...
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"Weights are written as .safetensors, but the name given is {path.name!r}.")
+    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in model.state_dict().items()}
+    with replacing(path) as temporary:
+        require("safetensors.torch", "train").save_file(tensors, temporary)
+    built_with = {key: value for key, value in model.created_with.items() if key != "backend"}
+    full = {"format": FORMAT, "model": built_with, **card, "sha256": _sha256(path)}
+    write_text(path.with_name(CARD), json.dumps(full, indent=2) + "\n")
+
+
+def load_weights(source: Path | str, backend: str = "auto") -> tuple[SpikingNetwork, dict[str, Any]]:
+    """The network, built from its card and in evaluation mode, and the card.
+
+    Args:
+        source: a folder with weights.safetensors and card.json (such as a run's), or the weights' file.
+        backend: LIF kernel of the network; not a property of the weights, so not on the card.
+
+    Raises:
+        FileNotFoundError: weights or card are missing.
+        ValueError: a file is damaged, the two do not belong together, or the weights do not fit the network.
+    """
+    source = Path(source)
+    path = source / WEIGHTS if source.is_dir() else source
+    for needed in (path, path.with_name(CARD)):
+        if not needed.is_file():
+            raise FileNotFoundError(
+                f"{needed} does not exist. Weights come as two files in one folder, {WEIGHTS} and {CARD}; a training "
+                f"run writes them when it ends."
+            )
+    card = read_card(path.with_name(CARD))
+    tensors = _read_tensors(path)
+    if card["sha256"] != _sha256(path):
+        raise ValueError(f"{path} is not the file that {path.with_name(CARD)} describes (another sha256).")
+    model = recreate_model({**card["model"], "backend": backend})
+    _fill(model, tensors, path)
+    return model.eval(), card
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """A card as a dict; ValueError if the file is damaged or of a newer format."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"The card {path} cannot be read as JSON ({error}).") from None
+    if not isinstance(card, dict) or not isinstance(card.get("model"), dict) or "sha256" not in card:
+        raise ValueError(f"{path} is not a card of weights: it must name the model and the sha256 of the weights.")
+    if card.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} is of format {card.get('format')!r}, but this version reads format {FORMAT}. Update saccade."
+        )
+    return card
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    safetensors = require("safetensors", "train")
+    try:
+        return require("safetensors.torch", "train").load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file ({error}).") from None
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    wanted = model.state_dict()
+    missing, left_over = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing or left_over:
+        raise ValueError(
+            f"{path} does not fit the network on its card: missing {_some(missing)}; left over {_some(left_over)}."
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            raise ValueError(
+                f"{path} does not fit the network on its card: {name} is {list(tensor.shape)}, but the network needs "
+                f"{list(wanted[name].shape)}."
+            )
+    model.load_state_dict(tensors)
+
+
+def _some(names: list[str]) -> str:
+    return (", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")) or "nothing"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,28 @@
+"""MNIST."""
+
+from __future__ import annotations
+
+from saccade.recipes.registry import recipe
+from saccade.train.config import Experiment
+
+
+@recipe
+def mnist_tcja() -> Experiment:
+    """MNIST, all 60,000 + 10,000 samples, a small convolutional network with TCJA.
+
+    Ours: TCJA's papers and code do not train on MNIST.
+    """
+    return Experiment(
+        recipe="mnist-tcja",
+        model="fashion_net",
+        attention="tcja",
+        width=0.125,
+        steps=4,
+        data="mnist",
+        batch_size=128,
+        optimizer="adamw",
+        lr=3e-3,
+        weight_decay=0.01,
+        warmup_epochs=0.5,
+        epochs=5,
+    )

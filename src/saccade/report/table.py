@@ -1,0 +1,50 @@
+"""Tables in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def format_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> str:
+    """Rows of cells as lines of aligned columns; numbers stand to the right, in columns that hold nothing else.
+
+    Raises:
+        ValueError: rows of different lengths.
+    """
+    lines = [list(header), *map(list, rows)] if header is not None else list(map(list, rows))
+    if not lines:
+        return ""
+    if len({len(line) for line in lines}) != 1:
+        raise ValueError(f"All rows of a table need the same number of cells, but they have {[len(x) for x in lines]}.")
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+    if header is not None:
+        lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if on_right else cell.ljust(width)
+            for cell, width, on_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def result_table(result: dict[str, Any]) -> str:
+    """The table at the end of a run, from the content of its result.json."""
+    top5 = result.get("test_top5")
+    rows = [
+        ("test accuracy", f"{result['test_accuracy']:.2%} of {result['test_samples']} samples"),
+        *([("test top-5 accuracy", f"{top5:.2%}")] if top5 is not None else []),
+        ("parameters", f"{result['parameters']:,}"),
+        ("firing rate", f"{result['firing_rate']:.4f} spikes per neuron and step"),
+        ("time per step", f"{1000 * result['seconds_per_step']:.1f} ms"),
+        ("training time", f"{result['seconds']:.1f} s for {result['epochs']} epochs"),
+        ("run folder", result["run_dir"]),
+    ]
+    return format_table(rows)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.strip("+-").replace(",", "").replace(".", "", 1).rstrip("%").isdigit()

@@ -1,0 +1,126 @@
+"""What happens around the epochs of a run: seeds, the table of epochs, the checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from saccade.atomic import write_text
+from saccade.data import draw_seed
+from saccade.train.task import ClassificationTask, epochs_done
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "{part}_loss",
+    "{part}_accuracy",
+    "{part}_top5",
+    "lr",
+    "firing_rate",
+    "seconds",
+)
+
+
+class EpochSeed(Callback):
+    """Seeds torch at the start of every epoch from (seed, epoch), so that dropout and mixing forget what ran before."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        torch.manual_seed(draw_seed(self.seed, epochs_done(trainer)))
+
+
+class History(Callback):
+    """One row per epoch, kept in the checkpoint, so that a resumed run continues the table exactly.
+
+    The learning rate is that of the epoch's first step; seconds include the scoring.
+
+    Args:
+        path: the CSV file, written anew after every epoch.
+        part: what is scored after every epoch, "validation" or "test".
+    """
+
+    def __init__(self, path: Path, part: str) -> None:
+        self.path = path
+        self.part = part
+        self.columns = [column.format(part=part) for column in COLUMNS]
+        self.rows: list[dict[str, Any]] = []
+        self.training_seconds = 0.0
+        self.training_steps = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start = time.perf_counter()
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize()
+        self._trained = time.perf_counter() - self._start
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, ClassificationTask)
+        assert pl_module.scores is not None
+        self.training_seconds += self._trained
+        self.training_steps += pl_module.steps_per_epoch
+        scores = pl_module.scores
+        values = (
+            len(self.rows) + 1,
+            float(pl_module.train_loss),
+            float(pl_module.train_accuracy),
+            scores.loss,
+            scores.accuracy,
+            scores.top5,
+            self._lr,
+            scores.firing_rate,
+            round(time.perf_counter() - self._start, 3),
+        )
+        self.rows.append(dict(zip(self.columns, values, strict=True)))
+        self.write()
+        if trainer.logger is not None:
+            numbers = {k: v for k, v in self.rows[-1].items() if v is not None and k != "epoch"}
+            rates = {f"firing_rate/{name}": rate for name, rate in scores.firing_rates.items()}
+            trainer.logger.log_metrics({**numbers, **rates}, step=len(self.rows))
+
+    def write(self) -> None:
+        """Write the table as it stands."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, self.columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of all epochs, those before a resume included."""
+        return sum(row["seconds"] for row in self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "rows": [dict(row) for row in self.rows],
+            "training_seconds": self.training_seconds,
+            "training_steps": self.training_steps,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = [dict(row) for row in state_dict["rows"]]
+        self.training_seconds = state_dict["training_seconds"]
+        self.training_steps = state_dict["training_steps"]
+        self.write()
+
+
+class SaveCheckpoint(Callback):
+    """Saves the checkpoint to resume from at the end of every epoch. Must be the last callback."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.save_checkpoint(self.path)

@@ -1,0 +1,60 @@
+"""Where an experiment runs and in which number type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from saccade.train.config import Experiment
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A device, and the type of automatic mixed precision on it (None: plain float32)."""
+
+    device: torch.device
+    autocast: torch.dtype | None = None
+
+    @property
+    def precision(self) -> str:
+        """The number type by name."""
+        return str(self.autocast or torch.float32).removeprefix("torch.")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for "auto" (a GPU if there is one), "cpu" or "cuda".
+
+    Raises:
+        ValueError: a GPU was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device='cuda' was asked for, but torch {torch.__version__} sees no CUDA GPU. Use device='auto' or 'cpu'; "
+            f"`saccade doctor` says more."
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def choose_autocast(precision: str, device: torch.device) -> torch.dtype | None:
+    """The type of automatic mixed precision; None: plain float32.
+
+    "auto" means bfloat16 on a GPU that computes in it, else float32: on CPUs without such units it is slower.
+
+    Raises:
+        ValueError: float16 without a GPU.
+    """
+    if precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else None
+    if precision == "float16" and device.type != "cuda":
+        raise ValueError("precision='float16' needs a GPU; on a CPU use 'float32' or 'bfloat16'.")
+    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+
+
+def choose_machine(experiment: Experiment) -> Machine:
+    """Device and number type of an experiment."""
+    device = choose_device(experiment.device)
+    return Machine(device, choose_autocast(experiment.precision, device))

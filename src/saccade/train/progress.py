@@ -1,0 +1,84 @@
+"""What a run shows while it trains: a bar on a terminal, and one line per epoch everywhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from saccade.train.callbacks import History
+from saccade.train.task import ClassificationTask, epochs_done
+
+
+class RunProgress(Callback):
+    """A bar over all epochs with loss, accuracy, samples per second and time left; a line per epoch.
+
+    Must come after `History`, whose rows it prints.
+    """
+
+    def __init__(self, history: History, batch_size: int) -> None:
+        self.history = history
+        self.batch_size = batch_size
+        self.console = Console()
+        self.bar: Progress | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, ClassificationTask)
+        if self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+                BarColumn(),
+                TextColumn("{task.fields[now]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self.bar.start()
+            steps, epochs = pl_module.steps_per_epoch, trainer.max_epochs or 0
+            done = epochs_done(trainer)
+            self.task = self.bar.add_task(
+                "train", total=steps * epochs, completed=steps * done, epoch=done + 1, epochs=epochs, now=""
+            )
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start = self._shown = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.perf_counter()
+        if self.bar is None or now - self._shown < 0.5:  # reading the loss waits for a GPU: not in every step
+            return
+        assert isinstance(pl_module, ClassificationTask)
+        self._shown = now
+        rate = (batch_idx + 1) * self.batch_size / (now - self._start)
+        epoch = epochs_done(trainer)
+        self.bar.update(
+            self.task,
+            completed=epoch * pl_module.steps_per_epoch + batch_idx + 1,
+            epoch=epoch + 1,
+            now=f"loss {float(pl_module.train_loss):.3f}  accuracy {float(pl_module.train_accuracy):.1%}  {rate:.0f}/s",
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        row, part = self.history.rows[-1], self.history.part
+        line = (
+            f"epoch {row['epoch']}/{trainer.max_epochs}  train loss {row['train_loss']:.4f} "
+            f"accuracy {row['train_accuracy']:.2%}  {part} loss {row[f'{part}_loss']:.4f} "
+            f"accuracy {row[f'{part}_accuracy']:.2%}  firing rate {row['firing_rate']:.3f}  {row['seconds']:.1f} s"
+        )
+        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

@@ -1,0 +1,132 @@
+"""Train: from an experiment to a folder with weights and results, and on from where it was stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from saccade.train.build import build_loaders, build_model
+from saccade.train.callbacks import EpochSeed, History, SaveCheckpoint
+from saccade.train.check import check_experiment
+from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
+from saccade.train.config import Experiment
+from saccade.train.device import Machine, choose_machine
+from saccade.train.evaluate import evaluate
+from saccade.train.progress import RunProgress
+from saccade.train.quiet import quiet_lightning
+from saccade.train.result import finish
+from saccade.train.run_folder import RunFolder, default_run_dir, open_run
+from saccade.train.task import ClassificationTask
+
+#: what Lightning calls our precisions
+LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+
+
+def train(experiment: Experiment, run_dir: Path | str | None = None, resume: bool = False) -> dict[str, Any]:
+    """Train a network as an experiment says, score it on the test set and save it.
+
+    The result is that of the last epoch: no epoch is chosen by its score. On a CPU a run that was killed at any moment
+    and resumed ends with the same weights, to the bit, as an undisturbed one on the same machine with as many threads.
+
+    Args:
+        experiment: what to do; see `saccade.recipes.get_recipe`.
+        run_dir: the folder to make and fill; None: runs/RECIPE/<time>.
+        resume: go on with the run in `run_dir`, from its last whole epoch; start if there is none. A finished run is
+            left as it is.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        ValueError: the experiment makes no sense, the folder is in use or holds another experiment, the checkpoint is
+            damaged, or the loss stopped being finite.
+        FileNotFoundError: the data set's files are missing.
+        KeyboardInterrupt: it was stopped; `resume` goes on.
+    """
+    check_experiment(experiment)
+    folder = open_run(Path(run_dir) if run_dir is not None else default_run_dir(experiment.recipe), experiment, resume)
+    done = _epochs_done(folder)
+    if done > experiment.epochs:
+        raise ValueError(
+            f"{folder.path} has {done} epochs behind it; epochs={experiment.epochs} cannot take them back."
+        )
+    finished = folder.read_result()
+    if finished is not None and finished["epochs"] == experiment.epochs:
+        return {**finished, "run_dir": str(folder.path)}
+
+    machine = choose_machine(experiment)
+    loaders = build_loaders(experiment)
+    part, watched = loaders.watched
+    model = build_model(experiment, loaders.info)
+    task = ClassificationTask(model, experiment, loaders.info.num_classes, loaders.train, watched)
+    folder.create(experiment)
+    history = History(folder.metrics, part)
+    with quiet_lightning(), _interruptible():
+        trainer = _trainer(experiment, folder, history, machine)
+        trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
+
+    scored = task.scored_model.to(machine.device)
+    scores = evaluate(scored, loaders.test, loaders.info.num_classes, task.loss, machine, experiment.max_batches)
+    return finish(folder, experiment, loaders.info, scored, scores, history, machine)
+
+
+def is_finished(run_dir: Path, experiment: Experiment) -> bool:
+    """Whether the run in this folder has reached the experiment's last epoch and reported."""
+    result = RunFolder(run_dir).read_result()
+    return result is not None and result["epochs"] == experiment.epochs
+
+
+def _epochs_done(folder: RunFolder) -> int:
+    if not folder.checkpoint.is_file():
+        return 0
+    return read_checkpoint(folder.checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+
+
+def _trainer(experiment: Experiment, folder: RunFolder, history: History, machine: Machine) -> Trainer:
+    return Trainer(
+        accelerator="gpu" if machine.device.type == "cuda" else "cpu",
+        devices=1,
+        precision=LIGHTNING_PRECISION[machine.precision],  # type: ignore[arg-type]
+        benchmark=machine.device.type == "cuda",
+        max_epochs=experiment.epochs,
+        limit_train_batches=experiment.max_batches,
+        limit_val_batches=experiment.max_batches,
+        num_sanity_val_steps=0,
+        gradient_clip_val=experiment.gradient_clip or None,
+        callbacks=[
+            EpochSeed(experiment.seed),
+            history,
+            RunProgress(history, experiment.batch_size),
+            SaveCheckpoint(folder.checkpoint),
+        ],
+        logger=TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="", default_hp_metric=False),
+        # a plain process, also where a cluster's variables would make Lightning look for others and requeue by itself
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
+        default_root_dir=folder.path,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave as KeyboardInterrupt: Lightning makes SystemExit of them, and then ignores Ctrl-C."""
+    on_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if on_main else None
+    try:
+        yield
+    except SystemExit as stopped:
+        raise KeyboardInterrupt("training was stopped") from stopped
+    finally:
+        if on_main:
+            signal.signal(signal.SIGINT, before)

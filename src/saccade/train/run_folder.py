@@ -1,0 +1,94 @@
+"""The folder of a run: what lies where, when one may be used, and how its configuration is kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from saccade.atomic import remove_leftovers, write_text
+from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
+
+
+class RunFolder:
+    """Names of everything in a run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.metrics = path / "metrics.csv"
+        self.result = path / "result.json"
+        self.weights = path / "weights.safetensors"
+        self.checkpoint = path / "resume.ckpt"
+        self.tensorboard = path / "tensorboard"
+
+    def create(self, experiment: Experiment) -> None:
+        """Make the folder, clear away what a killed run left half written, and write config.json."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.path)
+        write_json(self.config, asdict(experiment))
+
+    def read_config(self) -> Experiment:
+        """The experiment of the run in this folder."""
+        return from_dict(read_json(self.config))
+
+    def read_result(self) -> dict[str, Any] | None:
+        """What the finished run reported; None while it is not finished."""
+        return read_json(self.result) if self.result.is_file() else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; ValueError if the file is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object, but holds a {type(content).__name__}.")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def default_run_dir(recipe: str) -> Path:
+    """runs/RECIPE/<time>, a folder that does not exist yet."""
+    base = Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}_{number}"), number + 1
+    return path
+
+
+def open_run(path: Path, experiment: Experiment, resume: bool) -> RunFolder:
+    """The folder for a run, or of the run to go on with. Nothing is written yet: see `RunFolder.create`.
+
+    Raises:
+        ValueError: the folder is in use and `resume` is off; or it holds a run of another experiment.
+    """
+    folder = RunFolder(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; the run needs a folder. Choose another --run-dir.")
+    if path.is_dir() and any(path.iterdir()) and not resume:
+        raise ValueError(f"{path} already exists; add --resume to go on with it, or choose another --run-dir.")
+    if folder.config.is_file():
+        _check_same(folder.read_config(), experiment, path)
+    elif folder.checkpoint.is_file():
+        raise ValueError(
+            f"{path} holds a checkpoint but no config.json, so what it belongs to is unknown. Choose another --run-dir."
+        )
+    return folder
+
+
+def _check_same(old: Experiment, new: Experiment, path: Path) -> None:
+    changed = {k: v for k, v in differences(old, new).items() if k not in FREE_ON_RESUME}
+    if changed:
+        listed = ", ".join(f"{name} ({was!r} there, {now!r} now)" for name, (was, now) in changed.items())
+        raise ValueError(
+            f"{path} holds a run of another experiment; it differs in {listed}. Leave these out to go on with it, or "
+            f"choose another --run-dir. Only {', '.join(FREE_ON_RESUME)} may change in a resumed run."
+        )
