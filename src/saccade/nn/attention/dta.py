@@ -1,4 +1,4 @@
-"""DTA-SNN: Spiking Neural Networks with Dual Temporal-channel-wise Attention.
+"""DTA: Dual Temporal-channel-wise Attention for Spiking Neural Networks.
 
 Kim, Kim, Yang. WACV 2025, pp. 9682-9692. arXiv 2503.10052.
 
