@@ -42,7 +42,7 @@ class Surrogate:
         v = v - self.center if self.center else v
         a = self.scale
         if self.kind == "triangle":
-            return (a - v.abs()).clamp_(min=0).mul_(1 / a**2)
+            return (a - v.abs()).clamp(min=0).mul_(1 / a**2)
         if self.kind == "atan":
             return (a / 2) / (1 + (math.pi / 2 * a * v).square_())
         if self.kind == "sigmoid":

@@ -1,8 +1,10 @@
 """The leaky integrate-and-fire recurrence over a whole sequence, with a choice of backends.
 
 `lif(x, decay, gain, spec, backend="auto")` picks the fastest kernel that supports the input. Every backend is one file
-with the signature of `reference.lif` and a function `unsupported(x, decay, gain, spec) -> str | None` that says in a few
-words why it cannot take an input. To add one, write the file and list it in `BACKENDS`, fastest first.
+with a function of the signature of `reference.lif`, a function `unsupported(x, decay, gain, spec) -> str | None` that
+says in a few words why it cannot take an input (and costs nothing, for it is asked at every call), and a function
+`unavailable() -> str | None` that says why it cannot run on this machine. To add one, write the file and list it in
+`BACKENDS`, fastest first.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saccade.errors import unknown_name
-from saccade.ops.lif import reference
+from saccade.ops.lif import cpu, reference
 from saccade.ops.lif.reference import lif_step
 from saccade.ops.lif.spec import LIFSpec
 
@@ -29,10 +31,11 @@ class Backend:
 
     kernel: Kernel
     unsupported: Refusal
-    unavailable: Callable[[], "str | None"]
+    unavailable: Callable[[], str | None]
 
 
 BACKENDS: dict[str, Backend] = {
+    "cpu": Backend(cpu.lif, cpu.unsupported, cpu.unavailable),
     "reference": Backend(reference.lif, lambda *_: None, lambda: None),
 }
 
@@ -62,16 +65,22 @@ def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, b
         Spikes (0 or 1) in x's shape and dtype.
 
     Raises:
-        ValueError: no time axis, unknown backend, or a backend asked for by name that cannot take this input.
+        ValueError: no time axis, decay and gain of different kinds, unknown backend, or a backend asked for by name
+            that cannot take this input.
     """
     if x.ndim < 2 or not x.is_floating_point():
         raise ValueError(
             f"LIF takes floating-point currents [T, B, ...] with time first, but got {list(x.shape)} of {x.dtype}."
         )
+    kinds = ["a number" if not isinstance(p, Tensor) else f"a tensor {list(p.shape)}" for p in (decay, gain)]
+    if kinds not in (["a number"] * 2, ["a tensor []"] * 2):
+        raise ValueError(
+            f"LIF takes decay and gain as two numbers or as two 0-d tensors, but got {kinds[0]} and {kinds[1]}."
+        )
     for name, candidate in BACKENDS.items():
         if backend not in ("auto", name):
             continue
-        refusal = candidate.unavailable() or candidate.unsupported(x, decay, gain, spec)
+        refusal = candidate.unsupported(x, decay, gain, spec) or candidate.unavailable()
         if refusal is None:
             return candidate.kernel(x, decay, gain, spec)
         if backend == name:

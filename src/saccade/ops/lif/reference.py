@@ -40,24 +40,22 @@ class _Spike(torch.autograd.Function):
 def lif_step(
     x_t: Tensor, v: Tensor | None, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec
 ) -> tuple[Tensor, Tensor]:
-    """One step: the current `x_t` and the potential `v` left by the step before give `(spikes_t, v_t)`, shaped as `x_t`."""
-    u = gain * x_t if v is None else decay * v + gain * x_t
+    """One step: the current `x_t` and the potential `v` left by the step before give `(spikes_t, v_t)`.
+
+    Both are shaped as `x_t`. The spikes have its dtype, the potential is float32 or wider, as in `lif`.
+    """
+    u = _potential(x_t, v, decay, gain)
     s = _Spike.apply(u - spec.threshold, spec.surrogate)
     s_reset = s.detach() if spec.detach_reset else s
     v_t = u * (1 - s_reset) if spec.reset == "hard" else u - spec.threshold * s_reset
-    return s, v_t
+    return s.to(x_t.dtype), v_t
 
 
 class _LIF(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec
-    ) -> Tensor:
-        ctx.spec = spec
-        ctx.learned = isinstance(decay, Tensor)
-        ctx.save_for_backward(x, *((decay, gain) if ctx.learned else ()))
-        if not ctx.learned:
-            ctx.decay, ctx.gain = decay, gain
+    def forward(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
         spikes = torch.empty_like(x)
         v: Tensor | None = None
         for t in range(x.shape[0]):
@@ -68,28 +66,36 @@ class _LIF(torch.autograd.Function):
         return spikes
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, decay, gain, ctx.spec = inputs
+        ctx.learned = isinstance(decay, Tensor)
+        ctx.save_for_backward(x, *((decay, gain) if ctx.learned else ()))
+        if not ctx.learned:
+            ctx.decay, ctx.gain = decay, gain
+
+    @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *learned = ctx.saved_tensors
         decay, gain = learned if ctx.learned else (ctx.decay, ctx.gain)
         spec: LIFSpec = ctx.spec
-        u, v = _potentials(x, decay, gain, spec)
+        us = _potentials(x, decay, gain, spec)
         grad_x = torch.empty_like(x)
-        grad_decay = grad_gain = None
-        if ctx.learned:
-            grad_decay, grad_gain = torch.zeros_like(decay), torch.zeros_like(gain)
+        grad_decay, grad_gain = (torch.zeros_like(p) for p in learned) if learned else (None, None)
         grad_v: Tensor | None = None  # the gradient that step t + 1 sends to the potential after step t
         for t in reversed(range(x.shape[0])):
-            slope = spec.surrogate.derivative(u[t] - spec.threshold)
+            u = us.pop()
+            slope = spec.surrogate.derivative(u - spec.threshold)
             grad_u = grad[t].to(u.dtype) * slope
             if grad_v is not None:
-                grad_u = grad_u + grad_v * _reset_slope(u[t], slope, spec)
+                grad_u = grad_u + grad_v * _reset_slope(u, slope, spec)
             grad_x[t] = gain * grad_u
             grad_v = decay * grad_u
             if grad_decay is not None and grad_gain is not None:
-                grad_gain += (grad_u * x[t]).sum().to(gain.dtype)
-                if t > 0:
-                    grad_decay += (grad_u * v[t - 1]).sum().to(decay.dtype)
+                grad_gain = grad_gain + (grad_u * x[t]).sum().to(gain.dtype)
+                if us:
+                    v_before = _reset(us[-1], us[-1] > spec.threshold, spec)
+                    grad_decay = grad_decay + (grad_u * v_before).sum().to(decay.dtype)
         return grad_x, grad_decay, grad_gain, None
 
 
@@ -113,16 +119,14 @@ def _reset_slope(u: Tensor, slope: Tensor, spec: LIFSpec) -> Tensor | float:
     return stays if spec.detach_reset else stays - u * slope
 
 
-def _potentials(
-    x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The potentials before (u) and after (v) each reset, computed again for backward."""
+def _potentials(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> list[Tensor]:
+    """The potentials before each reset, computed again for backward."""
     us: list[Tensor] = []
-    vs: list[Tensor] = []
+    v: Tensor | None = None
     for t in range(x.shape[0]):
-        us.append(_potential(x[t], vs[-1] if vs else None, decay, gain))
-        vs.append(_reset(us[-1], us[-1] > spec.threshold, spec))
-    return us, vs
+        us.append(_potential(x[t], v, decay, gain))
+        v = _reset(us[-1], us[-1] > spec.threshold, spec)
+    return us
 
 
 def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:

@@ -1,0 +1,168 @@
+"""The LIF recurrence as one fused pass per direction on the CPU, compiled by numba.
+
+The maths, the roundings and the saved tensor (x alone) are those of `reference.py`: spikes are equal bit for bit.
+Forward reads x and writes the spikes; backward reads x and the incoming gradient and writes the gradient of x. The
+potentials never reach main memory.
+
+The first call compiles for a few seconds per direction and dtype. The result is kept on disk, where later processes
+find it in a fraction of a second. `torch.get_num_threads()` threads share the work, except of small inputs and in
+forked processes (the workers of a DataLoader), where OpenMP must not be entered again.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from saccade.ops.lif.spec import LIFSpec
+
+PARALLEL_FROM = 1 << 16  # elements: below, waking the other threads costs more than they save
+BLOCK = 1024  # neurons, a power of 2
+BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
+
+_SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")  # in the order of cpu_kernel's constants
+_PROCESS = os.getpid()
+_PARALLEL = threading.Lock()  # numba's simplest threading layer aborts the process when two threads enter it at once
+
+
+@functools.cache
+def unavailable() -> str | None:
+    """Why this machine cannot run the kernel at all, or None."""
+    try:
+        import numba  # noqa: F401
+    except ModuleNotFoundError:
+        return "numba is not installed (pip install 'saccade[train]')"
+    except Exception as error:  # numba does not fit the installed numpy: the type differs from release to release
+        return f"numba cannot be imported ({error})"
+    return None
+
+
+def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> str | None:
+    """Why the kernel cannot take this input, or None."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active():
+        return "torch is tracing or transforming the call, and the kernel is not made of torch operations"
+    if torch._C._len_torch_dispatch_stack() > 0:
+        return "a dispatch mode is watching torch's operations, and the kernel is not made of them"
+    if x.device.type != "cpu":
+        return f"the input is on {x.device}"
+    if type(x) not in (Tensor, torch.nn.Parameter) or x.layout != torch.strided or x.is_neg():
+        return f"the input is a {type(x).__name__} of layout {x.layout}, not a plain dense tensor"
+    if x.dtype not in (torch.float32, torch.float64):
+        return f"the input is {x.dtype}, not float32 or float64"
+    if spec.surrogate.kind not in _SURROGATES:
+        return f"the surrogate {spec.surrogate.kind!r} has no compiled form"
+    return None
+
+
+def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
+    """The whole sequence from rest: `x` [T, ...] -> spikes [T, ...] of x's dtype, each step laid out as x's."""
+    return _FusedLIF.apply(x, decay, gain, spec)
+
+
+class _FusedLIF(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
+        x = x if _is_packed(x) else x.contiguous()
+        learned = (decay, gain) if isinstance(decay, Tensor) else ()
+        ctx.save_for_backward(x, *learned)
+        ctx.constants = _constants(decay, gain, spec, x.dtype)
+        ctx.spec = spec
+        spikes = _empty_like(x)
+        if x.numel():
+            _run("forward", x, BLOCK, *_flat(x), _flat(spikes)[0], len(x), ctx.constants, spec.reset == "hard")
+        return spikes
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, *learned = ctx.saved_tensors
+        spec: LIFSpec = ctx.spec
+        if _step_strides(grad) != _step_strides(x):
+            grad = _empty_like(x).copy_(grad)
+        grad_x = _empty_like(x)
+        block = BLOCK
+        while block > 64 and len(x) * block * x.element_size() > BLOCK_BYTES:
+            block //= 2
+        shares = np.zeros((_blocks(x, block) if learned else 0, 2))
+        if x.numel():
+            flags = spec.reset == "hard", not spec.detach_reset, _SURROGATES.index(spec.surrogate.kind)
+            arrays = *_flat(x), *_flat(grad), _flat(grad_x)[0], shares
+            _run("backward", x, block, *arrays, len(x), ctx.constants, *flags)
+        if not learned:
+            return grad_x, None, None, None
+        grad_decay, grad_gain = (p.new_tensor(total) for p, total in zip(learned, shares.sum(0), strict=True))
+        return grad_x, grad_decay, grad_gain, None
+
+
+def _step_strides(x: Tensor) -> list[int]:
+    """How one step is laid out. Dimensions of size 1 have no say in it."""
+    return [stride for stride, size in zip(x.stride()[1:], x.shape[1:], strict=True) if size > 1]
+
+
+def _is_packed(x: Tensor) -> bool:
+    """Whether every step fills one stretch of memory, in whatever order of its dimensions (channels last, say)."""
+    filled = 1
+    for stride, size in sorted(zip(x.stride()[1:], x.shape[1:], strict=True)):
+        if size > 1 and stride != filled:
+            return False
+        filled *= size
+    return True
+
+
+def _empty_like(x: Tensor) -> Tensor:
+    """Not initialised; the steps one after the other, each laid out as x's."""
+    strides = (x.shape[1:].numel(), *x.stride()[1:])
+    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device=x.device)
+
+
+def _flat(x: Tensor) -> tuple[np.ndarray[Any, Any], int]:
+    """x as flat memory, and the distance from a step to the next (0 if one static image stands for all steps)."""
+    stride = x.stride(0)
+    length = (len(x) - 1) * stride + x.shape[1:].numel()
+    return x.detach().as_strided((length,), (1,)).numpy(), stride
+
+
+def _constants(decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, dtype: torch.dtype) -> np.ndarray[Any, Any]:
+    """What the loops multiply with, rounded to x's dtype once, as torch rounds a Python number."""
+    a = spec.surrogate.scale
+    scale, height = {
+        "triangle": (a, 1 / a**2),
+        "atan": (math.pi / 2 * a, a / 2),
+        "sigmoid": (a, a),
+        "rectangle": (a / 2, 1 / a),
+    }[spec.surrogate.kind]
+    values = [float(decay), float(gain), spec.threshold, spec.surrogate.center, scale, height]
+    return np.array(values, np.float32 if dtype == torch.float32 else np.float64)
+
+
+def _blocks(x: Tensor, block: int) -> int:
+    return math.ceil(x.shape[1:].numel() / block)
+
+
+def _run(direction: str, x: Tensor, block: int, *arguments: Any) -> None:
+    """Run a loop of cpu_kernel over all blocks, in this thread or in all."""
+    import numba
+
+    from saccade.ops.lif import cpu_kernel
+
+    config: Any = numba.config
+    blocks = _blocks(x, block)
+    threads = min(torch.get_num_threads(), config.NUMBA_NUM_THREADS, blocks)
+    if threads == 1 or x.numel() < PARALLEL_FROM or os.getpid() != _PROCESS:
+        getattr(cpu_kernel, direction)(*arguments, block, 0, blocks)
+        return
+    with _PARALLEL:
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        try:
+            getattr(cpu_kernel, f"{direction}_parallel")(*arguments, block, blocks, threads)
+        finally:
+            numba.set_num_threads(before)

@@ -1,0 +1,217 @@
+"""The loops behind `cpu.py`, compiled by numba on first use (this file needs numba; import it through `cpu.py`).
+
+A sequence is flat memory: neuron n at step t is `x[t * stride + n]`. The neurons are cut into blocks whose potentials
+stay in the cache while time runs, so that the inner loop is a pass over neighbours, which the compiler turns into SIMD
+code, and main memory is read and written once. A loop over time per neuron does not vectorise: 3 times as long.
+
+No fast-math and no fused multiply-add: every rounding is that of `reference.py`, and the spikes are equal bit for bit.
+Surrogate, reset and learned decay are chosen at run time outside the inner loops, so that one compiled version per
+dtype serves every neuron.
+
+`constants` is [decay, gain, threshold, center, scale, height] in x's dtype; the last three are the surrogate's, as
+`cpu.py` prepares them. `block` is a power of 2; `first` and `last` say which blocks a call works on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+Array = np.ndarray[Any, Any]
+Loop = Callable[..., Any]
+
+TRIANGLE, ATAN, SIGMOID, RECTANGLE = range(4)
+
+
+def _compiled(parallel: bool = False) -> Callable[[Loop], Loop]:
+    """njit, cached on disk beside this file or in the user's cache folder, or in memory if neither can be written."""
+    # error_model: Python's check for a division by zero would keep the loops from being vectorised
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": parallel}
+
+    def decorate(function: Loop) -> Loop:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:
+            return njit(**options)(function)
+
+    return decorate
+
+
+@_compiled()
+def _after_reset(u: Any, threshold: Any, hard: bool) -> Any:
+    if u > threshold:
+        return type(u)(0) if hard else u - threshold
+    return u
+
+
+@_compiled()
+def _integrate(x: Array, v: Array, u: Array, constants: Array, hard: bool) -> None:
+    """One step of a block: the potentials `u` before the reset, and `v`, in place, after it."""
+    decay, gain, threshold = constants[0], constants[1], constants[2]
+    for i in range(x.size):
+        u_i = decay * v[i] + gain * x[i]
+        u[i] = u_i
+        v[i] = _after_reset(u_i, threshold, hard)
+
+
+@_compiled()
+def _slopes(u: Array, slope: Array, constants: Array, kind: int) -> None:
+    """The surrogate derivative at a block's potentials, with the roundings of `Surrogate.derivative`."""
+    threshold, center, scale, height = constants[2], constants[3], constants[4], constants[5]
+    zero, one = u.dtype.type(0), u.dtype.type(1)
+    if kind == TRIANGLE:
+        for i in range(u.size):
+            room = scale - abs(u[i] - threshold - center)
+            slope[i] = (zero if room < zero else room) * height
+    elif kind == ATAN:
+        for i in range(u.size):
+            angle = scale * (u[i] - threshold - center)
+            slope[i] = one / (one + angle * angle) * height
+    elif kind == SIGMOID:
+        for i in range(u.size):
+            s = one / (one + np.exp(-(scale * (u[i] - threshold - center))))
+            slope[i] = height * s * (one - s)
+    else:
+        for i in range(u.size):
+            slope[i] = height if abs(u[i] - threshold - center) < scale else zero
+
+
+@_compiled()
+def _step_back(
+    u: Array, slope: Array, grad: Array, grad_u: Array, grad_x: Array, constants: Array, hard: bool, attached: bool
+) -> None:
+    """Turn `grad_u` from step t + 1's into step t's, and write `grad_x`."""
+    decay, gain, threshold = constants[0], constants[1], constants[2]
+    zero, one = u.dtype.type(0), u.dtype.type(1)
+    for i in range(u.size):
+        stays = zero if hard and u[i] > threshold else one
+        through_spike = (u[i] if hard else threshold) * slope[i] if attached else zero
+        grad_u_i = grad[i] * slope[i] + decay * grad_u[i] * (stays - through_spike)
+        grad_u[i] = grad_u_i
+        grad_x[i] = gain * grad_u_i
+
+
+@_compiled()
+def _add_product(total: Array, a: Array, b: Array) -> None:
+    for i in range(b.size):
+        total[i] += a[i] * b[i]
+
+
+@_compiled()
+def _add_product_after_reset(total: Array, a: Array, u: Array, threshold: Any, hard: bool) -> None:
+    for i in range(u.size):
+        total[i] += a[i] * _after_reset(u[i], threshold, hard)
+
+
+@_compiled()
+def _tree_sum(values: Array) -> Any:
+    """The sum of 2^k values, pairwise (overwrites them): accurate, and the same for any number of threads."""
+    width = values.size
+    while width > 1:
+        width //= 2
+        for i in range(width):
+            values[i] += values[width + i]
+    return values[0]
+
+
+@_compiled()
+def forward(
+    x: Array, stride: int, spikes: Array, steps: int, constants: Array, hard: bool, block: int, first: int, last: int
+) -> None:
+    """Write the spikes [steps * neurons] of some blocks."""
+    decay, gain, threshold = constants[0], constants[1], constants[2]
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    neurons = spikes.size // steps
+    v = np.empty(block, x.dtype)
+    for k in range(first, last):
+        a, b = k * block, min((k + 1) * block, neurons)
+        v[:] = zero
+        for t in range(steps):
+            x_t, spikes_t = x[t * stride + a : t * stride + b], spikes[t * neurons + a : t * neurons + b]
+            for i in range(b - a):
+                u = decay * v[i] + gain * x_t[i]
+                spikes_t[i] = one if u > threshold else zero
+                v[i] = _after_reset(u, threshold, hard)
+
+
+@_compiled()
+def backward(
+    x: Array,
+    stride: int,
+    grad: Array,
+    grad_stride: int,
+    grad_x: Array,
+    learned: Array,
+    steps: int,
+    constants: Array,
+    hard: bool,
+    attached: bool,
+    kind: int,
+    block: int,
+    first: int,
+    last: int,
+) -> None:
+    """Write `grad_x` [steps * neurons] of some blocks. The potentials are computed again from x.
+
+    `learned` [blocks, 2] receives each block's share of the gradients of decay and gain, unless it has no rows.
+    """
+    neurons = grad_x.size // steps
+    u, v = np.empty((steps, block), x.dtype), np.empty(block, x.dtype)
+    slope, grad_u = np.empty(block, x.dtype), np.empty(block, x.dtype)
+    grad_decay, grad_gain = np.empty(block, x.dtype), np.empty(block, x.dtype)
+    for k in range(first, last):
+        a, b = k * block, min((k + 1) * block, neurons)
+        v[:] = 0
+        for t in range(steps):
+            _integrate(x[t * stride + a : t * stride + b], v, u[t], constants, hard)
+        grad_u[:] = 0
+        grad_decay[:] = 0
+        grad_gain[:] = 0
+        for t in range(steps - 1, -1, -1):
+            u_t, grad_t = u[t, : b - a], grad[t * grad_stride + a : t * grad_stride + b]
+            _slopes(u_t, slope, constants, kind)
+            grad_x_t = grad_x[t * neurons + a : t * neurons + b]
+            _step_back(u_t, slope, grad_t, grad_u, grad_x_t, constants, hard, attached)
+            if learned.size:
+                _add_product(grad_gain, grad_u, x[t * stride + a : t * stride + b])
+                if t > 0:
+                    _add_product_after_reset(grad_decay, grad_u, u[t - 1, : b - a], constants[2], hard)
+        if learned.size:
+            learned[k, 0], learned[k, 1] = _tree_sum(grad_decay), _tree_sum(grad_gain)
+
+
+@_compiled(parallel=True)
+def forward_parallel(
+    x: Array, stride: int, spikes: Array, steps: int, constants: Array, hard: bool, block: int, blocks: int, parts: int
+) -> None:
+    """`forward` of all blocks, in `parts` equal shares."""
+    for p in prange(parts):
+        forward(x, stride, spikes, steps, constants, hard, block, p * blocks // parts, (p + 1) * blocks // parts)
+
+
+@_compiled(parallel=True)
+def backward_parallel(
+    x: Array,
+    stride: int,
+    grad: Array,
+    grad_stride: int,
+    grad_x: Array,
+    learned: Array,
+    steps: int,
+    constants: Array,
+    hard: bool,
+    attached: bool,
+    kind: int,
+    block: int,
+    blocks: int,
+    parts: int,
+) -> None:
+    """`backward` of all blocks, in `parts` equal shares."""
+    for p in prange(parts):
+        first, last = p * blocks // parts, (p + 1) * blocks // parts
+        backward(
+            x, stride, grad, grad_stride, grad_x, learned, steps, constants, hard, attached, kind, block, first, last
+        )
