@@ -19,7 +19,7 @@ class MissingExtraError(ImportError):
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """The error for a name that is not registered: the nearest names first, then all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return ValueError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
 
@@ -31,6 +31,7 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise  # the library is there, something it needs is not: that traceback is the useful one
+        library = module.partition(".")[0]
         raise MissingExtraError(
-            f"This needs {module.partition('.')[0]}, which is not installed. Install it with: pip install 'saccade[{extra}]'"
+            f"This needs {library}, which is not installed. Install it with: pip install 'saccade[{extra}]'"
         ) from None

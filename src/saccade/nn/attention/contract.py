@@ -12,6 +12,7 @@ downstream stays binary. `GatedNeuron` carries both out.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import ClassVar
 
 import torch
@@ -82,11 +83,19 @@ class Attention(nn.Module):
         """Replace the parameters whose shape depends on T. Default: there are none."""
 
     def _pick_source(self, spikes: Tensor, current: Tensor | None) -> Tensor:
-        if self.source == "spikes" or self.placement == "current":
+        name = type(self).__name__
+        if self.placement == "current":
+            if current is not None:
+                raise ValueError(
+                    f"{name} was built with placement='current': it gates the current itself. Call it as "
+                    "attention(current), before the neuron."
+                )
+            return spikes
+        if self.source == "spikes":
             return spikes
         if current is None:
             raise ValueError(
-                f"{type(self).__name__} computes its gate from the membrane current: call it as "
+                f"{name} computes its gate from the membrane current: call it as "
                 f"attention(spikes, current=x), where x is the input of the neuron that fired the spikes."
             )
         if current.shape != spikes.shape:
@@ -159,7 +168,7 @@ class GatedNeuron(nn.Module):
 def check_positive(owner: str, **sizes: int) -> None:
     """ValueError for sizes that are not positive integers."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
             raise ValueError(f"{owner}: {name} must be a positive integer, not {size!r}.")
 
 

@@ -123,9 +123,12 @@ class TNA(ScoreAttention):
         if branches not in ("both", "local", "global"):
             raise ValueError(f"branches must be 'both', 'local' or 'global', not {branches!r}.")
         D = steps * channels
+        if hidden is None:
+            hidden = max(1, D // max(D // 16, 4))
+        check_positive("TNA", hidden=hidden)
         self.embed = nn.Conv2d(D, D, 1)
         self.local = LTCA(D, kernel_size, dilation) if branches != "global" else None
-        self.pool = GTCA(D, hidden or max(1, D // max(D // 16, 4))) if branches != "local" else None
+        self.pool = GTCA(D, hidden) if branches != "local" else None
         self.project = nn.Conv2d(D, D, 1)
 
     def score(self, source: Tensor) -> Tensor:
@@ -164,14 +167,15 @@ class TNA(ScoreAttention):
             weight = self._resize_axis(weight, 1, steps, summed=True)
         layer.weight = weight
         if isinstance(layer, nn.Conv2d):
-            layer.groups = weight.shape[0] if layer.groups > 1 else 1
+            layer.groups = 1 if into else weight.shape[0]
             layer.out_channels, layer.in_channels = weight.shape[0], weight.shape[1] * layer.groups
         else:
             layer.out_features, layer.in_features = weight.shape
 
     def _resize_axis(self, weight: Tensor, dim: int, steps: int, summed: bool = False) -> nn.Parameter:
         split = weight.unflatten(dim, (self.steps, self.channels))
-        return nn.Parameter(resample(split, dim, steps, summed=summed).detach().flatten(dim, dim + 1))
+        resized = resample(split, dim, steps, summed=summed).detach().flatten(dim, dim + 1)
+        return nn.Parameter(resized, weight.requires_grad)
 
 
 class DTA(ScoreAttention):
