@@ -7,7 +7,7 @@
 Importing this registers every data set; none is read, and no optional library imported, before it is asked for.
 """
 
-from saccade.data import digits, folder, images  # registers the data sets
+from saccade.data import digits, events, folder, images  # registers the data sets
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
     CATALOG,
@@ -34,6 +34,7 @@ __all__ = [
     "default_root",
     "digits",
     "draw_seed",
+    "events",
     "folder",
     "images",
     "list_data",

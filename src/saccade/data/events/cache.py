@@ -1,0 +1,226 @@
+"""From recordings on disk to a frame cache, once for every content and choice of frames.
+
+The cache lies in `frames/<set>/<key>` below the root of the data sets. The key is a hash of the recordings' names,
+labels, parts and content, of the frames asked for, and of the version of this code's output; so nothing stale is ever
+read.
+
+It may be stopped at any point, also by a kill or a power cut. Every file is written under another name, flushed and
+renamed; each has a record with its hash beside it, by which a second run knows what it need not do again. The index
+comes last. Two processes may prepare the same cache at once: a lock lets one work, and the other finds it done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.lib import format as npy
+
+from saccade.atomic import remove_leftovers, replacing, write_text
+from saccade.data.events.fingerprint import Progress, content_hashes, file_hash
+from saccade.data.events.frames import Clip, Counts, FrameSpec, smallest_type, to_frames
+from saccade.data.events.readers import decode
+from saccade.data.events.recording import RecordingError, Size
+from saccade.data.events.sets import EventSet, Recording
+from saccade.data.events.splits import TEST, TRAIN, names_hash
+from saccade.data.events.store import FORMAT, INDEX, DamagedCacheError, FrameStore, index_hash, open_part, open_store
+
+FRAMES = "frames"
+# Beside each file of clips, until all are made.
+RECORDS = "clips-*.json"
+# Raise it when the same recordings and parameters give other frames than before.
+OUTPUT_VERSION = 1
+# A file of clips holds about this many counts: small enough to lose, large enough to read in one go.
+COUNTS_PER_FILE = 2**25
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cache to be: which recordings, which frames, where."""
+
+    event_set: EventSet
+    root: Path
+    spec: FrameSpec
+    sensor: Size
+    class_names: tuple[str, ...]
+    recordings: list[Recording]
+    hashes: dict[Path, str]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, 2, H, W) of a clip."""
+        return (self.spec.steps, 2, *(self.spec.size or self.sensor))
+
+    @property
+    def clips_per_file(self) -> int:
+        """How many recordings share a file of the cache."""
+        return max(1, COUNTS_PER_FILE // int(np.prod(self.shape)))
+
+    @cached_property
+    def key(self) -> str:
+        """Of content and parameters."""
+        rows = [[r.name, r.label, r.part, r.group, r.window_us, self.hashes[r.path]] for r in self.recordings]
+        said = [OUTPUT_VERSION, FORMAT, self.event_set.name, self.class_names, self.sensor, asdict(self.spec), rows]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:20]
+
+    @property
+    def folder(self) -> Path:
+        """Where the cache lies."""
+        return set_folder(self.root, self.event_set) / self.key
+
+    def slices(self) -> Iterator[tuple[str, list[Recording]]]:
+        """The files of the cache, and the recordings in each."""
+        for number, first in enumerate(range(0, len(self.recordings), self.clips_per_file)):
+            yield f"clips-{number:05d}.npy", self.recordings[first : first + self.clips_per_file]
+
+
+def set_folder(root: Path, event_set: EventSet) -> Path:
+    """The folder of all caches of a set."""
+    return root / FRAMES / event_set.name
+
+
+def make_plan(event_set: EventSet, root: Path, spec: FrameSpec, progress: Progress | None = None) -> Plan:
+    """Find the recordings and their content.
+
+    Raises:
+        FileNotFoundError: there are none; the message says which files go where.
+        ValueError: frames larger than the sensor, or labels that cannot be read.
+    """
+    found = event_set.recordings(root)
+    sensor = event_set.sensor(root)
+    if spec.size is not None and (spec.size[0] > sensor[0] or spec.size[1] > sensor[1]):
+        raise ValueError(
+            f"Frames of (height, width) {spec.size} are larger than the sensor of {event_set.name}, {sensor}."
+        )
+    memory = set_folder(root, event_set) / "contents.json"
+    hashes = content_hashes((r.path for r in found.recordings), memory, progress)
+    return Plan(event_set, root, spec, sensor, found.class_names, found.recordings, hashes)
+
+
+def prepare(plan: Plan, progress: Progress | None = None, workers: int = 2) -> FrameStore:
+    """The cache of a plan, made if it is not there or damaged.
+
+    Args:
+        plan: see `make_plan`.
+        progress: called with (recordings done, recordings in all).
+        workers: threads that read and decode.
+
+    Raises:
+        RecordingError: a recording is empty or damaged; `saccade data check` lists all of them.
+    """
+    if (store := _sound(plan.folder)) and not list(plan.folder.glob(RECORDS)):
+        return store
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(plan.folder.with_suffix(".lock")):
+        remove_leftovers(plan.folder)  # of killed runs: whoever is alive holds the lock
+        if not _sound(plan.folder):
+            _make(plan, progress, workers)
+        for record in plan.folder.glob(RECORDS):
+            record.unlink()
+    return open_store(plan.folder)
+
+
+def _sound(folder: Path) -> FrameStore | None:
+    with suppress(FileNotFoundError, DamagedCacheError):
+        return open_store(folder)
+    return None
+
+
+def _make(plan: Plan, progress: Progress | None, workers: int) -> None:
+    done, records = 0, []
+    with ThreadPoolExecutor(workers) as pool:
+        for name, recordings in plan.slices():
+            records.append(_finished(plan, name) or _write_file(plan, name, recordings, pool))
+            done += len(recordings)
+            if progress is not None:
+                progress(done, len(plan.recordings))
+    _write_index(plan, records)
+
+
+def _finished(plan: Plan, name: str) -> dict[str, Any] | None:
+    """The record of a file that an earlier run has finished, if it is sound."""
+    try:
+        record = json.loads(_record_path(plan, name).read_text("utf-8"))
+        open_part(plan.folder, record["file"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return record
+
+
+def _record_path(plan: Plan, name: str) -> Path:
+    return (plan.folder / name).with_suffix(".json")
+
+
+def _write_file(plan: Plan, name: str, recordings: list[Recording], pool: ThreadPoolExecutor) -> dict[str, Any]:
+    """Make one file of clips, then the record that says it is whole."""
+    counts: Counts = np.zeros((len(recordings), *plan.shape), np.uint8)
+    rows: list[dict[str, int]] = []
+    by_path = [list(group) for _, group in groupby(recordings, key=lambda r: r.path)]  # what is cut from one file
+    for clip, row in chain.from_iterable(pool.map(lambda group: _clips(plan, group), by_path)):
+        wanted = smallest_type(int(clip.frames.max()))
+        if wanted.itemsize > counts.itemsize:
+            counts = counts.astype(wanted)
+        counts[len(rows)] = clip.frames
+        rows.append(row)
+    path = plan.folder / name
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        npy.write_array(file, counts, allow_pickle=False)
+    entry = {"file": name, "bytes": path.stat().st_size, "shape": counts.shape, "type": str(counts.dtype)}
+    record = {"file": {**entry, "sha256": file_hash(path)}, "rows": rows}
+    write_text(_record_path(plan, name), json.dumps(record))
+    return record
+
+
+def _clips(plan: Plan, recordings: list[Recording]) -> list[tuple[Clip, dict[str, int]]]:
+    """The frames of the recordings in one file, and what is to be known of each."""
+    path = recordings[0].path
+    whole = decode(path, path.read_bytes(), plan.sensor)
+    clips = []
+    for recording in recordings:
+        events = whole if recording.window_us is None else whole.between(*recording.window_us)
+        if not len(events):
+            raise RecordingError(
+                path, f"it holds no events in {recording.window_us} us, where {recording.name} should be."
+            )
+        clip = to_frames(events, plan.spec)
+        row = {
+            "used": clip.used,
+            "total": clip.total,
+            "skipped": events.skipped,
+            "backward_steps": events.backward_steps,
+        }
+        clips.append((clip, row))
+    return clips
+
+
+def _write_index(plan: Plan, records: list[dict[str, Any]]) -> None:
+    rows = [row for record in records for row in record["rows"]]
+    recordings = [
+        {"name": r.name, "label": r.label, "part": r.part, "group": r.group, **row}
+        for r, row in zip(plan.recordings, rows, strict=True)
+    ]
+    index = {
+        "format": FORMAT,
+        "set": plan.event_set.name,
+        "key": plan.key,
+        "frames": asdict(plan.spec),
+        "sensor": plan.sensor,
+        "shape": plan.shape,
+        "class_names": plan.class_names,
+        "clips_per_file": plan.clips_per_file,
+        "split_sha256": {p: names_hash(r.name for r in plan.recordings if r.part == p) for p in (TRAIN, TEST)},
+        "files": [record["file"] for record in records],
+        "recordings": recordings,
+    }
+    plain = json.loads(json.dumps(index))
+    write_text(plan.folder / INDEX, json.dumps({**plain, "sha256": index_hash(plain)}, indent=1))

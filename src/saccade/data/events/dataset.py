@@ -1,0 +1,61 @@
+"""The clips of a frame cache as a data set: from disk, from memory, or from a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from saccade.data.events.augment import ClipAugment
+from saccade.data.events.store import FrameStore
+
+
+@dataclass(frozen=True)
+class EventClips(Dataset):
+    """Counts of events as `(float32 [T, 2, H, W], int)`, unscaled; `fetch` hands out whole batches.
+
+    `rows` are the clips of the store that belong to this part. `augment` changes every batch (None: as recorded).
+    `resident` holds the counts of these clips [N, T, 2, H, W] in memory or on a GPU; without it they are read from the
+    memory-mapped files, which the system keeps in memory as far as there is room.
+    """
+
+    store: FrameStore
+    rows: list[int]
+    labels: Tensor
+    augment: ClipAugment | None = None
+    resident: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fetch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices [B] -> float32 counts [B, T, 2, H, W] and labels [B], on the device of the clips."""
+        if self.resident is None:
+            x = torch.from_numpy(self._read(indices.tolist()))
+        else:
+            x = self.resident[indices.to(self.resident.device)].float()
+        if self.augment is not None:
+            x = self.augment(x.transpose(0, 1)).transpose(0, 1)  # it takes [T, B, ...]
+        return x, self.labels[indices].to(x.device)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        x, label = self.fetch(torch.tensor([index]))
+        return x[0], int(label[0])
+
+    def to(self, device: torch.device | str) -> EventClips:
+        """These clips held in memory ("cpu") or on a GPU, in the type that they are stored in."""
+        kind = np.result_type(*(part.dtype for part in self.store.parts))
+        counts = np.empty((len(self), *self.store.shape), kind if kind == np.uint8 else np.int32)
+        for place, row in enumerate(self.rows):
+            counts[place] = self.store.clip(row)
+        return replace(self, resident=torch.from_numpy(counts).to(device))
+
+    def _read(self, indices: list[int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        x = np.empty((len(indices), *self.store.shape), np.float32)
+        for place, index in enumerate(indices):
+            x[place] = self.store.clip(self.rows[index])
+        return x
