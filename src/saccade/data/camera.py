@@ -31,20 +31,21 @@ def saccade_path(corners: Sequence[tuple[float, float]], steps: int) -> Tensor:
     points = torch.tensor(corners, dtype=torch.float64)
     time = torch.linspace(0, len(corners) - 1, steps + 1, dtype=torch.float64)
     line = time.long().clamp(max=len(corners) - 2)
-    return points[line] + (time - line)[:, None] * (points[line + 1] - points[line])
+    return torch.lerp(points[line], points[line + 1], (time - line)[:, None])
 
 
 def simulate_camera(images: Tensor, path: Tensor, *, frames: int, threshold: float = 0.2, dark: float = 0.05) -> Tensor:
     """Event counts of a camera that sees the images move along a path.
 
     The picture is displaced by `path[s]` at fine step s (bilinear between pixels; past its border the border goes on).
-    Each pixel holds a reference level r, at first what it sees at step 0. With the log intensity
+    Each pixel remembers a reference, at first the log intensity l_0 that it sees at step 0, then moved by a threshold
+    with every event: after k more ON than OFF events it is l_0 + k * threshold. With
 
-        l_s = log(intensity_s + dark),     n_s = trunc((l_s - r) / threshold),     r <- r + n_s * threshold
+        l_s = log(intensity_s + dark),     n_s = trunc((l_s - l_0) / threshold - k),     k <- k + n_s
 
-    it emits |n_s| events at step s, ON if n_s > 0 and OFF if n_s < 0: one for every threshold crossed since its last
-    event. A change that stays below the threshold is kept, and counts when it has grown. Step s = 1..S falls in frame
-    floor((s - 1) * frames / S), so frames are equal shares of the time.
+    the pixel emits |n_s| events at step s, ON if n_s > 0 and OFF if n_s < 0: one for every threshold crossed since its
+    last event. A change that stays below the threshold is kept, and counts when it has grown. Step s = 1..S falls in
+    frame floor((s - 1) * frames / S), so frames are equal shares of the time.
 
     The camera has no noise, no refractory time, and one threshold for all pixels; it is deterministic.
 
@@ -65,10 +66,12 @@ def simulate_camera(images: Tensor, path: Tensor, *, frames: int, threshold: flo
     steps = len(path) - 1
     scene = _Scene(images, path)
     counts = images.new_zeros(frames, len(images), 2, *images.shape[1:])
-    reference = (scene.at(0) + dark).log_()
+    start = (scene.at(0) + dark).log_()
+    # The reference as a whole number of thresholds, so that a pixel that sees l_0 again is exactly where it began.
+    level = torch.zeros_like(start)
     for s in range(1, steps + 1):
-        crossings = (((scene.at(s) + dark).log_() - reference) / threshold).trunc_()
-        reference += threshold * crossings
+        crossings = (((scene.at(s) + dark).log_() - start) / threshold - level).trunc_()
+        level += crossings
         frame = counts[(s - 1) * frames // steps]
         frame[:, ON] += crossings.clamp(min=0)
         frame[:, OFF] -= crossings.clamp(max=0)

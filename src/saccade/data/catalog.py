@@ -113,6 +113,8 @@ def load_data(request: DataRequest) -> DataSplits:
         raise unknown_name("data set", request.name, CATALOG)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
+    if request.steps < 1 or (request.size is not None and request.size < 1):
+        raise ValueError(f"steps and size must be 1 or more, but are steps={request.steps}, size={request.size}.")
     splits = CATALOG[request.name].load(request)
     if request.symmetric and splits.info.temporal:
         raise ValueError(f"symmetric scales images to [-1, 1], but {request.name!r} holds event counts. Leave it out.")

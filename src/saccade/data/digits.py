@@ -38,11 +38,11 @@ def load_digits(request: DataRequest) -> DataSplits:
     """Event frames [T, 2, H, W] of three saccades, T equal shares of the time; channel 0 is OFF, channel 1 is ON.
 
     Raises:
-        ValueError: fewer than 1 step, or a size below 8 pixels.
+        ValueError: a size below 8 pixels.
     """
     size = request.size or SIZE
-    if request.steps < 1 or size < 8:
-        raise ValueError(f"digits needs 1 step and 8 pixels or more, not steps={request.steps}, size={size}.")
+    if size < 8:
+        raise ValueError(f"digits needs a size of 8 pixels or more, not {size}.")
     bunch = require("sklearn.datasets", "train").load_digits()
     labels = torch.from_numpy(bunch.target).long()
     frames = record(torch.from_numpy(bunch.images).float() / 16, request.steps, size)

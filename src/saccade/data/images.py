@@ -106,13 +106,15 @@ def _read(image_set: ImageSet, root: Path, train: bool) -> Any:
 
 def _download(reader: Any, image_set: ImageSet, root: Path) -> None:
     """Also unpacks archives that are already in place, without a network."""
+    folders = (root / image_set.folder, (root / image_set.folder).parent, root)
+    absent = [folder for folder in folders if not folder.exists()]
     try:
         with _network_timeout(DOWNLOAD_TIMEOUT_S):
             reader(root, train=True, download=True)
     except (OSError, RuntimeError) as error:
-        for folder in (root / image_set.folder, (root / image_set.folder).parent, root):
+        for folder in absent:
             with contextlib.suppress(OSError):
-                folder.rmdir()  # only if empty: what the attempt left behind
+                folder.rmdir()  # what the attempt left behind, if empty
         raise FileNotFoundError(
             f"{image_set.reader} is not in {root} and could not be downloaded "
             f"({' '.join(str(error).split())}).\n{_where(reader, root)}\n"
