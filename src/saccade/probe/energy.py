@@ -1,0 +1,132 @@
+"""Energy estimates that can be recomputed by hand: counted operations times a table of costs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from saccade.models.network import SpikingNetwork
+from saccade.nn import LIF
+from saccade.nn.attention import GatedNeuron, create_attention
+from saccade.probe.costs import FLOAT32, CostTable
+from saccade.probe.counting import KINDS, Count, LayerOperations, count_operations
+from saccade.probe.hooks import batch_size
+from saccade.probe.rules import Operations
+
+FORMULA = (
+    "energy = {mac_pj:g} pJ x MACs + {ac_pj:g} pJ x ACs + {mul_pj:g} pJ x multiplications + {add_pj:g} pJ x additions "
+    "+ {function_pj:g} pJ x functions"
+)
+NOTES = (
+    "AC: a convolution or linear layer reads inputs that are all 0 or 1; one addition for each input 1 and weight it "
+    "meets, counted from the spikes of this batch, borders and strides exact.",
+    "MAC: it reads any other values (images, event counts, gated or average-pooled spikes); one for each input and "
+    "weight, zeros included. Zeros of a padding are not counted.",
+    "The gates are in the sum, every product, sum and function of them; so are the neurons and all pooling.",
+    "Batch norms are folded into the layers before them, biases start the sums, comparisons and maxima are free.",
+    "Arithmetic alone: no memory and no communication, which can cost more than all of it.",
+    "ReLU at T=1: the same network with a ReLU for every neuron, without gates, on one image (the mean of the frames).",
+)
+
+
+@dataclass(frozen=True)
+class EnergyReport:
+    """Operations and energy of a network on a batch, and of its twin without spikes."""
+
+    network: Count
+    relu: Count
+    samples: int
+    steps: int
+    table: CostTable
+
+    def energy_pj(self, operations: Operations) -> float:
+        """Energy of some operations, in pJ."""
+        t, o = self.table, operations
+        return t.mac_pj * o.macs + t.ac_pj * o.acs + t.mul_pj * o.muls + t.add_pj * o.adds + t.function_pj * o.functions
+
+    def sums(self, count: Count | None = None) -> dict[str, Operations]:
+        """Operations by kind of layer, and "total"; of the spiking network, or of another count."""
+        found = {kind: Operations() for kind in (*KINDS, "total")}
+        for layer in (count or self.network).layers:
+            found[layer.kind] += layer.operations
+            found["total"] += layer.operations
+        return found
+
+    def energy_mj(self, kind: str = "total") -> float:
+        """Energy per sample of the spiking network, in mJ."""
+        return self.energy_pj(self.sums()[kind]) / self.samples * 1e-9
+
+    def relu_energy_mj(self) -> float:
+        """Energy per sample of the ReLU network, in mJ."""
+        return self.energy_pj(self.sums(self.relu)["total"]) / self.samples * 1e-9
+
+    def zero_skipping_energy_mj(self) -> float:
+        """Energy per sample of the spiking network if MACs of convolutions and linear layers skipped zeros, in mJ."""
+        skipped = sum(_zero_macs(layer.operations) for layer in self.network.layers)
+        return self.energy_mj() - self.table.mac_pj * skipped / self.samples * 1e-9
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it: layers and sums per batch (whole numbers), energies per sample, the formula and its sources."""
+        return {
+            "samples": self.samples,
+            "steps": self.steps,
+            "table": asdict(self.table),
+            "formula": FORMULA.format(**asdict(self.table)),
+            "notes": list(NOTES),
+            "layers": [self._row(layer) for layer in self.network.layers],
+            "sums": {kind: self._sum(operations) for kind, operations in self.sums().items()},
+            "relu": {kind: self._sum(operations) for kind, operations in self.sums(self.relu).items()},
+            "energy_mj": self.energy_mj(),
+            "zero_skipping_energy_mj": self.zero_skipping_energy_mj(),
+            "relu_energy_mj": self.relu_energy_mj(),
+            "not_counted": {**self.network.not_counted, **self.relu.not_counted},
+        }
+
+    def _row(self, layer: LayerOperations) -> dict[str, Any]:
+        o = layer.operations
+        rate = o.active / o.inputs if o.inputs else None
+        return {
+            "layer": layer.layer or "(network)",
+            "kind": layer.kind,
+            "reads": layer.inputs,
+            "input_rate": rate,
+            **self._sum(o),
+        }
+
+    def _sum(self, operations: Operations) -> dict[str, Any]:
+        return {**asdict(operations), "energy_mj": self.energy_pj(operations) / self.samples * 1e-9}
+
+
+def measure_energy(model: SpikingNetwork, x: Tensor, table: CostTable = FLOAT32) -> EnergyReport:
+    """Count the operations of a forward pass with the spikes it really fires, and of the ReLU network at T=1.
+
+    Args:
+        model: mode and hooks are as before afterwards.
+        x: images [B, C, H, W] or a sequence [T, B, C, H, W]; the more samples, the steadier the rates.
+        table: costs; see `cost_table`.
+    """
+    network = count_operations(model, x)
+    still = x.mean(0) if x.ndim == 5 else x
+    relu = count_operations(relu_twin(model), still, spiking=False)
+    return EnergyReport(network, relu, batch_size(x), model.steps, table)
+
+
+def relu_twin(model: SpikingNetwork) -> SpikingNetwork:
+    """A copy with a ReLU in place of every neuron, without gates, for one step."""
+    twin = copy.deepcopy(model)
+    twin.steps = 1
+    for module in list(twin.modules()):
+        if isinstance(module, GatedNeuron):
+            module.attention = create_attention("none", module.attention.channels, 1)
+        for name, child in module.named_children():
+            if isinstance(child, LIF):
+                setattr(module, name, nn.ReLU())
+    return twin
+
+
+def _zero_macs(o: Operations) -> int:
+    """MACs that multiply a zero; where spikes and real values mix, those of the spikes are already left out."""
+    return max(0, o.macs - (o.synops - o.acs)) if o.connections else 0

@@ -1,0 +1,85 @@
+"""Small networks whose neurons fire."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import saccade
+from saccade.models.network import SpikingNetwork
+from saccade.nn.folding import TimeFolded
+
+
+class Small(SpikingNetwork):
+    """conv - LIF with gate - flatten - linear, at every step."""
+
+    def __init__(self, conv: nn.Conv2d, features: int, **common):
+        super().__init__(**common)
+        self.conv = TimeFolded(conv)
+        self.fire = self.gated(conv.out_channels, saccade.LIF(backend="reference"))
+        self.head = nn.Linear(features, self.num_classes)
+
+    def forward_sequence(self, x: Tensor) -> Tensor:
+        return self.head(self.fire(self.conv(x)).flatten(2))
+
+
+@pytest.fixture
+def small():
+    """Builds a `Small` in float64."""
+
+    def build(conv: nn.Conv2d, features: int, **common) -> Small:
+        return Small(conv, features, **common).double().eval()
+
+    return build
+
+
+@pytest.fixture
+def lively():
+    """Builds a registered network with event frames for it, in evaluation mode, whose neurons fire in every layer."""
+
+    def build(name: str = "msresnet18", *, size: int = 16, batch: int = 4, **options) -> tuple[SpikingNetwork, Tensor]:
+        torch.manual_seed(0)
+        options = {"width": 0.125, "steps": 3, "in_channels": 2, **options}
+        if name != "msresnet18":
+            options["input_size"] = (size, size)
+        model = saccade.create_model(name, **options)
+        x = torch.rand(model.steps, batch, model.in_channels, size, size).mul(3).floor()
+        with torch.no_grad():
+            for module in model.modules():  # strong currents, so that the spikes reach the last layer
+                if isinstance(module, nn.BatchNorm2d):
+                    module.weight.fill_(4.0)
+                if isinstance(module, nn.Linear):
+                    module.weight.mul_(8.0)
+            for _ in range(20):
+                model(x)
+        return model.eval(), x
+
+    return build
+
+
+def state(model: nn.Module) -> dict:
+    """Everything of a network that a probe must leave alone."""
+    return {
+        "modes": [module.training for module in model.modules()],
+        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()],
+        "gradients": [parameter.grad for parameter in model.parameters()],
+        "needs": [parameter.requires_grad for parameter in model.parameters()],
+        "values": {name: tensor.clone() for name, tensor in model.state_dict().items()},
+    }
+
+
+@pytest.fixture
+def untouched():
+    """A function that checks that calling something leaves a network as it was, whatever mode it was in."""
+
+    def check(model: nn.Module, call) -> None:
+        model.train()
+        next(iter(model.children())).eval()  # a part that is frozen must stay frozen
+        before = state(model)
+        call()
+        after = state(model)
+        for key in ("modes", "hooks", "gradients", "needs"):
+            assert before[key] == after[key], key
+        for name, tensor in before["values"].items():
+            assert torch.equal(tensor, after["values"][name]), name
+
+    return check
