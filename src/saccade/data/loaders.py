@@ -132,7 +132,8 @@ def make_loader(
         seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
 
     With workers, call `set_epoch` before `iter`, since they fetch ahead. In Lightning that means in `train_dataloader`,
-    with `trainer.current_epoch`: a resumed run makes the first iterator before it sets the epoch.
+    with `trainer.current_epoch`: a resumed run makes the first iterator before it sets the epoch. Workers are new
+    processes, not forks: the data set must be picklable, and a script needs `if __name__ == "__main__":`.
 
     Raises:
         ValueError: empty data set, or a batch size below 1.

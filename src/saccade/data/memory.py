@@ -38,9 +38,10 @@ class ImageTensors(Dataset):
         std: Sequence[float],
         augment: Augment | None = None,
     ) -> None:
+        if samples.dtype != torch.uint8 or samples.ndim < 4:
+            raise ValueError(f"Samples must be uint8 [N, ..., C, H, W], not {samples.dtype} {list(samples.shape)}.")
         if len(samples) != len(labels):
             raise ValueError(f"Every sample needs a label, but there are {len(samples)} samples, {len(labels)} labels.")
-        assert samples.dtype == torch.uint8
         self.samples = samples
         self.labels = labels.long()
         self.scale = 1 / torch.tensor(std, dtype=torch.float32).view(-1, 1, 1)

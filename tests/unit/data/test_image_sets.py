@@ -209,7 +209,7 @@ def test_the_root_comes_from_the_request_the_environment_or_the_working_folder(t
 def test_bad_requests_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Did you mean 'cifar10'"):
         load_data(DataRequest("cifr10"))
-    with pytest.raises(ValueError, match="from 0 up to 1, not 1.0"):
+    with pytest.raises(ValueError, match=r"from 0 up to 1, not 1\.0"):
         load_data(DataRequest("mnist", root=tmp_path, validation=1.0))
     with pytest.raises(ValueError, match="size=0"):
         load_data(DataRequest("mnist", root=tmp_path, size=0))

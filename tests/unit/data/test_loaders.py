@@ -66,7 +66,7 @@ def test_training_drops_only_the_last_smaller_batch():
     labels = torch.cat([labels for _, labels in batches(image_tensors(22))])
     assert len(labels) == 20
     assert len(labels.unique()) == 20
-    ((x, labels),) = batches(image_tensors(3))  # fewer than one batch: kept
+    ((_, labels),) = batches(image_tensors(3))  # fewer than one batch: kept
     assert sorted(labels.tolist()) == [0, 1, 2]
 
 
@@ -181,6 +181,8 @@ def test_needs_samples_and_a_batch_size(count, batch_size):
         make_loader(image_tensors(count), batch_size=batch_size, train=True, temporal=True)
 
 
-def test_samples_and_labels_must_agree_in_number():
+def test_samples_are_bytes_with_a_label_each():
+    with pytest.raises(ValueError, match="uint8"):
+        ImageTensors(torch.zeros(3, 1, 4, 4), torch.zeros(3), (0.0,), (1.0,))
     with pytest.raises(ValueError, match="3 samples, 2 labels"):
         ImageTensors(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.zeros(2), (0.0,), (1.0,))
