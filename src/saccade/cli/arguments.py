@@ -4,13 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
 from saccade.errors import unknown_name
 
 R = TypeVar("R")
+
+Value = int | float | str | bool
+
+
+def _value(word: str) -> Value:
+    """A word as a whole number, a number, True or False, else as it is."""
+    if word in ("True", "False"):
+        return word == "True"
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _options(words: list[str]) -> dict[str, Value]:
+    if len(words) % 2:
+        raise ValueError(f"options come in pairs of name and value, but there are {len(words)} words")
+    return {name: _value(word) for name, word in zip(words[::2], words[1::2], strict=True)}
+
+
+#: a dict field given as NAME VALUE NAME VALUE ...; tyro alone would spread a dict that is not empty into options
+Options = Annotated[
+    dict[str, Value],
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[NAME VALUE ...]",
+        instance_from_str=_options,
+        is_instance=lambda instance: isinstance(instance, dict),
+        str_from_instance=lambda options: [str(word) for pair in options.items() for word in pair],
+    ),
+]
 
 
 def parse(record: type[R], words: Sequence[str], prog: str, default: R | None = None, text: str | None = None) -> R:

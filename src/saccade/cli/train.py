@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from saccade.cli.arguments import parse
+from saccade.cli.arguments import Options, parse
 from saccade.errors import require
 from saccade.recipes import get_recipe, list_recipes
+from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
-from saccade.train.run_folder import RunFolder, default_run_dir
+from saccade.train.run_folder import RunFolder, default_run_dir, open_run
 
 DEFAULT_RECIPE = "digits-dta"
 
@@ -26,6 +27,10 @@ class TrainArguments(Experiment):
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
     """Recipe to start from; every option below changes one of its fields."""
+    attention_options: Options = field(default_factory=dict)
+    """Options of the attention, e.g. kernel_time 4."""
+    model_options: Options = field(default_factory=dict)
+    """Further arguments of the network, e.g. dropout 0.5."""
     run_dir: Path | None = None
     """Folder of the run, made by it; default: runs/RECIPE/<time>."""
     resume: bool = False
@@ -44,18 +49,16 @@ def main(words: Sequence[str]) -> int:
     for library in ("lightning", "torchmetrics", "rich", "safetensors"):
         require(library, "train")
     run_dir = arguments.run_dir or default_run_dir(experiment.recipe)
+    folder = open_run(run_dir, experiment, arguments.resume)  # refuses a folder before torch is loaded
 
-    from saccade.report.table import result_table
-    from saccade.train.run import is_finished, train
+    from saccade.train.build import check_names
 
-    if arguments.resume and is_finished(run_dir, experiment):
+    check_names(experiment)
+
+    from saccade.train.run import train
+
+    if folder.is_finished(experiment):
         print(f"The run in {run_dir} is finished already; this is its result.")
-    else:
-        print(
-            f"{experiment.recipe}: {experiment.model} with attention {experiment.attention} on {experiment.data}, "
-            f"T = {experiment.steps}, {experiment.epochs} epochs, in {run_dir}",
-            flush=True,
-        )
     try:
         result = train(experiment, run_dir, arguments.resume)
     except KeyboardInterrupt:
@@ -85,6 +88,11 @@ def parse_train(words: Sequence[str]) -> TrainArguments:
     text += f"The defaults below are those of {start.recipe}."
     arguments = parse(TrainArguments, [*words, *asked_for_help], "saccade train", _defaults(start), text)
     arguments.recipe = start.recipe
+    arguments.model_options = {**start.model_options, **arguments.model_options}
+    if arguments.attention == start.attention:
+        arguments.attention_options = {**start.attention_options, **arguments.attention_options}
+    elif arguments.attention_options == start.attention_options:
+        arguments.attention_options = {}  # those of the recipe belong to another attention
     return arguments
 
 

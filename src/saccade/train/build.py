@@ -7,9 +7,11 @@ from pathlib import Path
 
 import torch
 
-from saccade.data import BatchLoader, DataInfo, DataRequest, load_data, make_loader
-from saccade.models import create_model
+from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data, make_loader
+from saccade.errors import unknown_name
+from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
+from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 
 
@@ -27,6 +29,15 @@ class Loaders:
     def watched(self) -> tuple[str, BatchLoader]:
         """Name and batches of what is scored after every epoch."""
         return ("test", self.test) if self.validation is None else ("validation", self.validation)
+
+
+def check_names(experiment: Experiment) -> None:
+    """ValueError for an unknown model, attention or data set, or a model that does not classify; loads nothing."""
+    attention_class(experiment.attention)
+    if "num_classes" not in model_options(experiment.model):
+        raise ValueError(f"{experiment.model} does not classify; `saccade generate` trains it. Choose another model.")
+    if experiment.data not in CATALOG:
+        raise unknown_name("data set", experiment.data, CATALOG)
 
 
 def build_loaders(experiment: Experiment) -> Loaders:

@@ -28,14 +28,18 @@ COLUMNS = (
 )
 
 
-class EpochSeed(Callback):
-    """Seeds torch at the start of every epoch from (seed, epoch), so that dropout and mixing forget what ran before."""
+class StepSeed(Callback):
+    """Seeds torch before every training step from (seed, epoch, step): what dropout and mixing draw is theirs alone.
+
+    Once per epoch would not do: in a resumed run Lightning makes the loader's iterator, which draws a number, before
+    the epoch starts, in all other epochs after.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        torch.manual_seed(draw_seed(self.seed, epochs_done(trainer)))
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed(draw_seed(self.seed, epochs_done(trainer), batch_idx))
 
 
 class History(Callback):
@@ -53,8 +57,8 @@ class History(Callback):
         self.part = part
         self.columns = [column.format(part=part) for column in COLUMNS]
         self.rows: list[dict[str, Any]] = []
-        self.training_seconds = 0.0
-        self.training_steps = 0
+        self.step_seconds: list[float] = []
+        """Wall-clock time per training step, by epoch: loading included, scoring not."""
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start = time.perf_counter()
@@ -68,8 +72,7 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, ClassificationTask)
         assert pl_module.scores is not None
-        self.training_seconds += self._trained
-        self.training_steps += pl_module.steps_per_epoch
+        self.step_seconds.append(self._trained / pl_module.steps_per_epoch)
         scores = pl_module.scores
         values = (
             len(self.rows) + 1,
@@ -103,16 +106,11 @@ class History(Callback):
         return sum(row["seconds"] for row in self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "rows": [dict(row) for row in self.rows],
-            "training_seconds": self.training_seconds,
-            "training_steps": self.training_steps,
-        }
+        return {"rows": [dict(row) for row in self.rows], "step_seconds": list(self.step_seconds)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = [dict(row) for row in state_dict["rows"]]
-        self.training_seconds = state_dict["training_seconds"]
-        self.training_steps = state_dict["training_steps"]
+        self.step_seconds = list(state_dict["step_seconds"])
         self.write()
 
 

@@ -24,7 +24,7 @@ class Experiment:
     """Network, one of saccade.list_models()."""
     attention: str = "none"
     """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
-    attention_options: dict[str, int | str] = field(default_factory=dict)
+    attention_options: dict[str, int | float | str | bool] = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
     placement: Literal["spikes", "current"] = "spikes"
     """What the gate multiplies: the spikes (published) or the current before the neuron."""

@@ -27,6 +27,11 @@ class RunProgress(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, ClassificationTask)
+        e, done = pl_module.experiment, epochs_done(trainer)
+        self._say(
+            f"{e.recipe}: {e.model} with attention {e.attention} on {e.data}, T = {e.steps}, {e.epochs} epochs, "
+            f"in {self.history.path.parent}" + (f"; {done} of them are done" if done else "")
+        )
         if self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -38,7 +43,6 @@ class RunProgress(Callback):
             )
             self.bar.start()
             steps, epochs = pl_module.steps_per_epoch, trainer.max_epochs or 0
-            done = epochs_done(trainer)
             self.task = self.bar.add_task(
                 "train", total=steps * epochs, completed=steps * done, epoch=done + 1, epochs=epochs, now=""
             )
@@ -70,13 +74,16 @@ class RunProgress(Callback):
             f"accuracy {row['train_accuracy']:.2%}  {part} loss {row[f'{part}_loss']:.4f} "
             f"accuracy {row[f'{part}_accuracy']:.2%}  firing rate {row['firing_rate']:.3f}  {row['seconds']:.1f} s"
         )
-        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+        self._say(line)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._stop()
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _stop(self) -> None:
         if self.bar is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from saccade import ops
@@ -55,7 +56,8 @@ def finish(
         "firing_rate": scores.firing_rate,
         "firing_rates": scores.firing_rates,
         "seconds": round(history.seconds, 3),
-        "seconds_per_step": history.training_seconds / history.training_steps,
+        # the median over epochs: the first one carries compilation and warm-up
+        "seconds_per_step": median(history.step_seconds),
         "batch_size": experiment.batch_size,
         "epochs": experiment.epochs,
         "max_batches": experiment.max_batches,

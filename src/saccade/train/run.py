@@ -13,8 +13,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from saccade.train.build import build_loaders, build_model
-from saccade.train.callbacks import EpochSeed, History, SaveCheckpoint
+from saccade.train.build import build_loaders, build_model, check_names
+from saccade.train.callbacks import History, SaveCheckpoint, StepSeed
 from saccade.train.check import check_experiment
 from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from saccade.train.config import Experiment
@@ -58,10 +58,10 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
         raise ValueError(
             f"{folder.path} has {done} epochs behind it; epochs={experiment.epochs} cannot take them back."
         )
-    finished = folder.read_result()
-    if finished is not None and finished["epochs"] == experiment.epochs:
-        return {**finished, "run_dir": str(folder.path)}
+    if folder.is_finished(experiment):
+        return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
 
+    check_names(experiment)
     machine = choose_machine(experiment)
     loaders = build_loaders(experiment)
     part, watched = loaders.watched
@@ -76,12 +76,6 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
     scored = task.scored_model.to(machine.device)
     scores = evaluate(scored, loaders.test, loaders.info.num_classes, task.loss, machine, experiment.max_batches)
     return finish(folder, experiment, loaders.info, scored, scores, history, machine)
-
-
-def is_finished(run_dir: Path, experiment: Experiment) -> bool:
-    """Whether the run in this folder has reached the experiment's last epoch and reported."""
-    result = RunFolder(run_dir).read_result()
-    return result is not None and result["epochs"] == experiment.epochs
 
 
 def _epochs_done(folder: RunFolder) -> int:
@@ -102,7 +96,7 @@ def _trainer(experiment: Experiment, folder: RunFolder, history: History, machin
         num_sanity_val_steps=0,
         gradient_clip_val=experiment.gradient_clip or None,
         callbacks=[
-            EpochSeed(experiment.seed),
+            StepSeed(experiment.seed),
             history,
             RunProgress(history, experiment.batch_size),
             SaveCheckpoint(folder.checkpoint),

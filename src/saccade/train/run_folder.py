@@ -34,6 +34,11 @@ class RunFolder:
         """The experiment of the run in this folder."""
         return from_dict(read_json(self.config))
 
+    def is_finished(self, experiment: Experiment) -> bool:
+        """Whether the run has reached the experiment's last epoch and reported."""
+        result = self.read_result()
+        return result is not None and result["epochs"] == experiment.epochs
+
     def read_result(self) -> dict[str, Any] | None:
         """What the finished run reported; None while it is not finished."""
         return read_json(self.result) if self.result.is_file() else None

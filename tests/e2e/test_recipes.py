@@ -1,0 +1,82 @@
+"""Every recipe builds its network and takes two steps, on random samples in the shape of its data set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from saccade.data import CATALOG, DataInfo, DataRequest, DataSplits, ImageTensors
+from saccade.data.catalog import CatalogEntry
+from saccade.recipes import get_recipe, list_recipes, recipe, recipe_text
+from saccade.train.check import check_experiment
+from saccade.train.run import train
+
+#: data set -> channels, size, classes; None: as large as the recipe asks for
+IMAGES = {
+    "mnist": (1, 28, 10),
+    "fashion-mnist": (1, 28, 10),
+    "cifar10": (3, 32, 10),
+    "cifar10-jpeg": (3, 32, 10),
+    "cifar100": (3, 32, 100),
+    "folder": (3, None, 1000),
+}
+EVENTS = {"digits": (2, 16, 10)}
+EVENT_CAMERA = (2, 34, 10)
+BATCH = 2
+
+
+def stand_in(request: DataRequest) -> DataSplits:
+    """Two batches to train on and two to score, of what the data set's samples look like."""
+    temporal = request.name not in IMAGES
+    channels, side, classes = IMAGES.get(request.name) or EVENTS.get(request.name, EVENT_CAMERA)
+    side = request.size or side
+    shape = (request.steps, channels, side, side) if temporal else (channels, side, side)
+    names = tuple(map(str, range(classes)))
+    info = DataInfo(request.name, classes, channels, (side, side), temporal, names)
+    samples = torch.randint(256, (2 * BATCH, *shape), dtype=torch.uint8)
+    labels = torch.arange(2 * BATCH) % classes
+    part = ImageTensors(samples, labels, (127.0,), (64.0,))
+    return DataSplits(info, part, part, part if request.validation else None)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_takes_two_steps(name, tmp_path, monkeypatch):
+    experiment = get_recipe(name)
+    monkeypatch.setitem(CATALOG, experiment.data, CatalogEntry(stand_in, "", None))
+    small = replace(
+        experiment,
+        width=experiment.width * 0.06,
+        batch_size=BATCH,
+        image_size=experiment.image_size and 32,
+        workers=0,
+        epochs=1,
+        warmup_epochs=0,
+        max_batches=2,
+        device="cpu",
+    )
+    result = train(small, tmp_path / "run")
+    assert result["recipe"] == name
+    assert result["test_samples"] == 2 * BATCH
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_is_complete(name):
+    experiment = get_recipe(name)
+    check_experiment(experiment)
+    assert experiment.recipe == name
+    assert get_recipe(name) == experiment
+    assert get_recipe(name) is not experiment
+    text = recipe_text(name)
+    assert len(text.splitlines()) >= 3
+    assert "Expected" in text
+
+
+def test_names_are_taken_once():
+    def digits_dta():
+        raise AssertionError
+
+    with pytest.raises(ValueError, match="already registered"):
+        recipe(digits_dta)

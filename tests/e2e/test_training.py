@@ -1,0 +1,165 @@
+"""A run from the command line to its files; everything in this process, on a few batches."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pytest
+import torch
+
+from saccade.cli import main
+from saccade.models.weights import load_weights
+from saccade.train import schedule, task
+
+TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]
+
+
+def saccade(capsys, *words):
+    """Exit code, output and errors of a command line."""
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run"
+    words = ["train", "digits-dta", *TINY, "--epochs", "2", "--validation", "0.2", "--run-dir", str(path)]
+    assert main(words) == 0
+    return path
+
+
+def test_the_folder_holds_what_is_promised(run_dir):
+    names = {path.name for path in run_dir.iterdir()}
+    assert names == {
+        "config.json",
+        "metrics.csv",
+        "result.json",
+        "weights.safetensors",
+        "card.json",
+        "resume.ckpt",
+        "tensorboard",
+    }
+    assert json.loads((run_dir / "config.json").read_text())["width"] == 0.05
+    assert list((run_dir / "tensorboard").glob("events.out.tfevents.*"))
+    with (run_dir / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {
+        "train_loss",
+        "train_accuracy",
+        "validation_accuracy",
+        "validation_top5",
+        "lr",
+        "firing_rate",
+        "seconds",
+    } < set(rows[0])
+
+
+def test_the_result_says_how_it_was_reached(run_dir):
+    result = json.loads((run_dir / "result.json").read_text())
+    assert 0 <= result["test_accuracy"] <= 1
+    assert 0 < result["firing_rate"] < 1
+    assert result["seconds"] > 0
+    assert result["seconds_per_step"] > 0
+    assert result["epochs"] == 2
+    assert result["seed"] == 0
+    assert all(0 <= rate <= 1 for rate in result["firing_rates"].values())
+    assert len(result["firing_rates"]) == 4
+    # the test part was scored once, at the end
+    assert "max_test_accuracy" not in result
+    assert "validation_accuracy" in result
+    model, card = load_weights(run_dir)
+    assert result["parameters"] == sum(p.numel() for p in model.parameters())
+    assert card["score"]["test_accuracy"] == result["test_accuracy"]
+    assert card["model"]["attention"] == "tcja"
+
+
+def test_without_validation_the_last_epoch_counts_and_the_best_is_called_optimistic(tmp_path, capsys):
+    code, out, err = saccade(capsys, "train", "digits-dta", *TINY, "--epochs", 2, "--run-dir", tmp_path / "run")
+    assert (code, err) == (0, "")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert result["test_accuracy"] == float(rows[-1]["test_accuracy"])
+    assert result["max_test_accuracy"] == max(float(row["test_accuracy"]) for row in rows)
+    assert result["max_test_accuracy_is"] == "maximum over epochs, optimistic"
+    assert "parameters" in out
+    assert "time per step" in out
+    assert str(tmp_path / "run") in out
+
+
+def test_a_finished_run_is_not_trained_again(run_dir, capsys):
+    before = (run_dir / "weights.safetensors").stat().st_mtime_ns
+    code, out, _ = saccade(capsys, "train", "--run-dir", run_dir, "--resume")
+    assert code == 0
+    assert "finished already" in out
+    assert "test accuracy" in out
+    assert "epoch 1/" not in out
+    assert (run_dir / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_finished_run_can_be_given_more_epochs_but_not_fewer(run_dir, tmp_path, capsys):
+    longer = tmp_path / "longer"
+    shutil.copytree(run_dir, longer)
+    code, out, _ = saccade(capsys, "train", "--run-dir", longer, "--resume", "--epochs", 3)
+    assert code == 0
+    assert "epoch 3/3" in out
+    assert "epoch 2/3" not in out
+    code, _, err = saccade(capsys, "train", "--run-dir", longer, "--resume", "--epochs", 1)
+    assert code == 2
+    assert "has 3 epochs behind it" in err
+
+
+def test_eval_scores_the_whole_test_part_of_the_saved_weights(run_dir, capsys):
+    code, out, _ = saccade(capsys, "eval", run_dir)
+    assert code == 0
+    assert "of 359 samples" in out
+    assert "class" in out
+    code, out, _ = saccade(capsys, "eval", run_dir, "--steps", 3)
+    assert code == 0
+    assert "time steps           3" in out
+
+
+def test_nothing_is_said_on_stderr_and_no_folder_is_left_elsewhere(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = saccade(capsys, "train", "digits-dta", *TINY, "--epochs", 1, "--mix", "cutmix", "--loss", "tet")
+    assert (code, err) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert len(list((tmp_path / "runs" / "digits-dta").iterdir())) == 1
+
+
+def test_the_seed_decides(tmp_path):
+    def weights(name, seed):
+        words = ["train", "digits-dta", *TINY, "--epochs", "1", "--seed", str(seed), "--run-dir", str(tmp_path / name)]
+        assert main(words) == 0
+        return load_weights(tmp_path / name)[0].state_dict()
+
+    first, second, other = weights("a", 1), weights("b", 1), weights("c", 2)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_a_diverging_run_stops_with_a_sentence_and_keeps_its_checkpoint(tmp_path, capsys, monkeypatch):
+    def explode(step, total, warmup):
+        return schedule.learning_rate_factor(step, total, warmup) * (1e30 if step >= 2 else 1)
+
+    monkeypatch.setattr(task, "learning_rate_factor", explode)
+    words = [
+        "--model-options",
+        "output_neuron",
+        "False",
+        "--epochs",
+        "3",
+        "--optimizer",
+        "sgd",
+        "--run-dir",
+        tmp_path / "r",
+    ]
+    code, _, err = saccade(capsys, "train", "digits-dta", *TINY, *words)
+    assert code == 2
+    assert "in epoch 2 of 3, so training stopped. The checkpoint after epoch 1 is kept." in err
+    assert (tmp_path / "r" / "resume.ckpt").is_file()
+    assert not (tmp_path / "r" / "result.json").exists()

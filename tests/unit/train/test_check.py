@@ -1,0 +1,60 @@
+"""What an experiment may be, and what is said when it is not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields, replace
+
+import pytest
+
+from saccade.train.check import RULES, check_experiment
+from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
+
+GOOD = Experiment(recipe="r", model="m", data="d")
+
+
+def test_defaults_are_fine():
+    check_experiment(GOOD)
+
+
+@pytest.mark.parametrize("name", ["lr", "width", "mix_alpha", "gradient_clip", "ema_decay", "validation"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, "3"])
+def test_numbers_that_make_no_sense_are_named(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be .* not {value!r}"):
+        check_experiment(replace(GOOD, **{name: value}))
+
+
+@pytest.mark.parametrize("name", ["steps", "epochs", "batch_size", "max_batches", "image_size"])
+@pytest.mark.parametrize("value", [0, -3, 1.5, True])
+def test_counts_are_whole_and_positive(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number, 1 or more"):
+        check_experiment(replace(GOOD, **{name: value}))
+
+
+@pytest.mark.parametrize("name", ["loss", "mix", "optimizer", "device", "precision", "placement"])
+def test_unknown_choices_list_the_known_ones(name):
+    with pytest.raises(ValueError, match=f"Unknown {name} 'x'. Known: "):
+        check_experiment(replace(GOOD, **{name: "x"}))
+
+
+def test_a_warmup_as_long_as_the_training_is_refused():
+    with pytest.raises(ValueError, match="warmup_epochs=2 leaves nothing of epochs=2"):
+        check_experiment(replace(GOOD, epochs=2, warmup_epochs=2))
+
+
+def test_every_number_has_a_rule():
+    numbers = {f.name for f in fields(Experiment) if f.type in ("int", "float", "int | None")}
+    assert numbers == set(RULES)
+
+
+def test_experiments_survive_a_dict_and_differ_by_name():
+    assert from_dict(asdict(GOOD)) == GOOD
+    assert differences(GOOD, replace(GOOD, lr=3.0, seed=1)) == {"lr": (0.1, 3.0), "seed": (0, 1)}
+    with pytest.raises(ValueError, match=r"Unknown field of an experiment 'epoch'\. Did you mean 'epochs'"):
+        from_dict({**asdict(GOOD), "epoch": 3})
+    with pytest.raises(ValueError, match="not a whole experiment"):
+        from_dict({"recipe": "r"})
+
+
+def test_what_may_change_on_resume_are_fields():
+    assert set(FREE_ON_RESUME) <= {f.name for f in fields(Experiment)}

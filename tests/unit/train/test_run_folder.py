@@ -1,0 +1,118 @@
+"""Who may use a run's folder, and the files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from saccade.atomic import remove_leftovers, replacing, write_text
+from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
+from saccade.train.config import Experiment
+from saccade.train.run_folder import default_run_dir, open_run, read_json, write_json
+
+E = Experiment(recipe="r", model="m", data="d")
+
+
+def test_a_new_folder_is_made_only_when_created(tmp_path):
+    folder = open_run(tmp_path / "a" / "run", E, resume=False)
+    assert not folder.path.exists()
+    folder.create(E)
+    assert folder.read_config() == E
+    assert [path.name for path in folder.path.iterdir()] == ["config.json"]
+
+
+def test_a_used_folder_needs_resume(tmp_path):
+    open_run(tmp_path / "run", E, resume=False).create(E)
+    with pytest.raises(ValueError, match="already exists; add --resume to go on with it, or choose another --run-dir"):
+        open_run(tmp_path / "run", E, resume=False)
+    assert open_run(tmp_path / "run", E, resume=True).read_config() == E
+
+
+def test_an_empty_folder_and_one_with_other_files_can_be_started_in(tmp_path):
+    open_run(tmp_path, E, resume=False)
+    (tmp_path / "log.txt").write_text("")
+    open_run(tmp_path, E, resume=True).create(E)
+    assert (tmp_path / "log.txt").exists()
+
+
+def test_another_experiment_is_refused_by_field(tmp_path):
+    open_run(tmp_path / "run", E, resume=False).create(E)
+    with pytest.raises(ValueError, match=r"differs in attention \('none' there, 'dta' now\), lr \(0.1 there, 3 now\)"):
+        open_run(tmp_path / "run", replace(E, attention="dta", lr=3, epochs=99, workers=3), resume=True)
+    changed = replace(E, epochs=99, workers=3, device="cpu", backend="reference", data_root="x")
+    open_run(tmp_path / "run", changed, resume=True)
+
+
+def test_a_checkpoint_without_config_and_a_file_in_the_way_are_refused(tmp_path):
+    (tmp_path / "resume.ckpt").write_text("")
+    with pytest.raises(ValueError, match="holds a checkpoint but no config"):
+        open_run(tmp_path, E, resume=True)
+    with pytest.raises(ValueError, match="is a file; the run needs a folder"):
+        open_run(tmp_path / "resume.ckpt", E, resume=False)
+
+
+def test_default_folders_do_not_collide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = set()
+    for _ in range(3):
+        path = default_run_dir("r")
+        path.mkdir(parents=True)
+        names.add(path)
+    assert len(names) == 3
+    assert all(path.parts[:2] == ("runs", "r") for path in names)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(FileNotFoundError), replacing(path) as temporary:
+        temporary.with_name("elsewhere").read_text()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_killed_writers_go_and_nothing_else(tmp_path):
+    (tmp_path / ".resume.ckpt.123.part").write_text("half")
+    (tmp_path / "keep.part").write_text("mine")
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keep.part"]
+
+
+def test_damaged_json_is_named(tmp_path):
+    path = tmp_path / "config.json"
+    write_json(path, {"a": 1})
+    assert read_json(path) == json.loads(path.read_text()) == {"a": 1}
+    for text in ("{", "[1]"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"config\.json"):
+            read_json(path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])
+def test_damaged_checkpoints_are_one_sentence(tmp_path, damage):
+    path = tmp_path / "resume.ckpt"
+    keys = ("state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers")
+    AtomicCheckpointIO().save_checkpoint({key: {"x": torch.ones(1000)} for key in keys}, path)
+    assert read_checkpoint(path)["loops"]["x"].sum() == 1000
+    whole = path.read_bytes()
+    if damage == "other":
+        torch.save({"weights": torch.ones(3)}, path)
+    else:
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
+    with pytest.raises(ValueError, match=r"resume\.ckpt.*Delete it and run again with --resume") as caught:
+        read_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "trapped"), "w"))
+
+    torch.save({"state_dict": Trap()}, tmp_path / "resume.ckpt")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(tmp_path / "resume.ckpt")
+    assert not (tmp_path / "trapped").exists()

@@ -1,0 +1,104 @@
+"""Weights on disk: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from saccade.models import create_model
+from saccade.models.weights import load_weights, save_weights
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = create_model(
+        "fashion_net",
+        num_classes=3,
+        steps=2,
+        in_channels=2,
+        input_size=(8, 8),
+        width=0.05,
+        attention="tcja",
+        attention_options={"kernel_time": 1},
+    )
+    save_weights(tmp_path / "weights.safetensors", model, {"score": {"test_accuracy": 0.5}})
+    return tmp_path, model
+
+
+@pytest.mark.parametrize("source", ["folder", "file"])
+def test_the_network_comes_back(saved, source):
+    folder, model = saved
+    again, card = load_weights(folder if source == "folder" else folder / "weights.safetensors")
+    x = torch.randn(2, 4, 2, 8, 8)
+    assert torch.equal(again(x), model.eval()(x))
+    assert not again.training
+    assert card["score"] == {"test_accuracy": 0.5}
+    assert "backend" not in card["model"]
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "weights.safetensors"]
+
+
+def test_a_resized_network_comes_back_at_its_length(saved):
+    folder, model = saved
+    save_weights(folder / "weights.safetensors", model.resize_steps(5), {})
+    x = torch.randn(5, 1, 2, 8, 8)
+    assert torch.equal(load_weights(folder)[0](x), model.eval()(x))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text"])
+def test_damaged_weights_are_refused(saved, damage):
+    path = saved[0] / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:100] if damage == "truncated" else b"hello, world")
+    with pytest.raises(ValueError, match=r"weights\.safetensors is truncated or not a safetensors file"):
+        load_weights(saved[0])
+
+
+def test_weights_of_another_run_are_refused(saved):
+    path = saved[0] / "weights.safetensors"
+    save_file({k: v + 1 for k, v in load_file(path).items()}, path)
+    with pytest.raises(ValueError, match=r"is not the file that .*card\.json describes"):
+        load_weights(saved[0])
+
+
+def rewrite(folder, change):
+    """Other tensors under a card that vouches for them."""
+    path = folder / "weights.safetensors"
+    save_file(change(load_file(path)), path)
+    card = json.loads((folder / "card.json").read_text())
+    card["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_missing_left_over_and_misshapen_tensors_are_named(saved):
+    folder, _ = saved
+    name = "convs.0.conv.weight"
+    rewrite(folder, lambda t: {("other" if k == name else k): v for k, v in t.items()})
+    with pytest.raises(ValueError, match=f"missing {name}; left over other"):
+        load_weights(folder)
+    rewrite(folder, lambda t: {(name if k == "other" else k): (v[:1] if k == "other" else v) for k, v in t.items()})
+    with pytest.raises(ValueError, match=rf"{name} is \[1, 2, 3, 3\], but the network needs \[6, 2, 3, 3\]"):
+        load_weights(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "cannot be read as JSON"), ("{}", "is not a card"), (None, "is of format 99")]
+)
+def test_damaged_and_newer_cards_are_refused(saved, text, said):
+    card = saved[0] / "card.json"
+    card.write_text(text or json.dumps({**json.loads(card.read_text()), "format": 99}))
+    with pytest.raises(ValueError, match=said):
+        load_weights(saved[0])
+
+
+def test_a_missing_card_is_named(saved):
+    (saved[0] / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="two files in one folder"):
+        load_weights(saved[0])
+
+
+def test_the_name_says_safetensors(saved):
+    with pytest.raises(ValueError, match=r"written as \.safetensors, but the name given is 'weights.pt'"):
+        save_weights(saved[0] / "weights.pt", saved[1], {})
