@@ -179,6 +179,30 @@ def test_five_stages_for_faces():
     assert model(torch.rand(2, 3, 64, 64)).reconstruction.shape == (2, 3, 64, 64)
 
 
+def test_interpolation_changes_each_latent_spike_at_most_once(model, images):
+    decoded = []
+    model.decoder.register_forward_pre_hook(lambda _, args: decoded.append(args[0]))
+    way = model.interpolate(images[:2], images[1:], 6)
+    assert way.shape == (6, 2, 1, 16, 16)
+    changes = torch.stack(decoded).diff(dim=0).abs().sum(0)
+    assert changes.max() == 1
+    assert (changes == 0).any()
+    with pytest.raises(ValueError, match="count must be 2 or more"):
+        model.interpolate(images, images, 1)
+
+
+def test_interpolation_ends_have_the_rates_of_the_ends(model, images):
+    """Over many draws, the first and the last latent spikes fire as the posterior's rates of the two images say."""
+    decoded = []
+    model.decoder.register_forward_pre_hook(lambda _, args: decoded.append(args[0]))
+    many = [image.expand(1000, -1, -1, -1) for image in images[:2]]
+    torch.manual_seed(0)
+    model.interpolate(*many, 2)
+    for image, z in zip(many, decoded, strict=True):
+        rate = model.posterior(model.encode(image))[1].mean((1, 3))
+        assert (z.mean(1) - rate).abs().max() < 0.1
+
+
 @pytest.mark.parametrize("size", [28, 4, 0])
 def test_image_size_must_be_a_power_of_two(size):
     with pytest.raises(ValueError, match="power of two"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -47,4 +46,4 @@ def save_grid(path: Path, images: NDArray[np.uint8], columns: int, scale: int = 
     picture = require("PIL.Image", "train").fromarray(image_grid(images, columns, scale))
     temporary = path.with_name(f".{path.name}.part")
     picture.save(temporary, format="PNG")
-    os.replace(temporary, path)
+    temporary.replace(path)

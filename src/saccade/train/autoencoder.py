@@ -1,4 +1,4 @@
-"""The autoencoder that measures generated images: an ordinary network (no spikes), trained once per data set and shipped.
+"""The autoencoder that measures generated images: an ordinary network (no spikes), one per data set, shipped.
 
 Its latent space is where `frechet_distance` compares images. A shipped one is two files in `instruments/`:
 NAME.safetensors and NAME.json, the card that says what it was trained on, how, and how well it does.
@@ -29,8 +29,8 @@ SIDE = 32
 class Autoencoder(nn.Module):
     """32x32 images -> 64 numbers -> 32x32 images.
 
-    Four convolutions 4x4 of stride 2 (16-32-64-64 channels, batch norm, ReLU), a linear map to the latent, and the mirror
-    image of it, tanh at the end. Images lie in [-1, 1].
+    Four convolutions 4x4 of stride 2 (16-32-64-64 channels, batch norm, ReLU), a linear map to the latent, and the
+    mirror image of it, tanh at the end. Images lie in [-1, 1].
     """
 
     def __init__(self, in_channels: int = 1, latent: int = 64) -> None:

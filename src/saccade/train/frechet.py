@@ -1,8 +1,8 @@
 """The Fréchet distance between two sets of images, in the latent space of an autoencoder.
 
-Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter. GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
-Equilibrium. NeurIPS 2017, arXiv 1706.08500 (the distance, there between Inception features). The fully spiking VAE
-(arXiv 2110.00375) takes an autoencoder of the same data in place of Inception, which never saw digits.
+Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter. GANs Trained by a Two Time-Scale Update Rule Converge to a Local
+Nash Equilibrium. NeurIPS 2017, arXiv 1706.08500 (the distance, there between Inception features). The fully spiking
+VAE (arXiv 2110.00375) takes an autoencoder of the same data in place of Inception, which never saw digits.
 
 A distance means something only between numbers from the same autoencoder: ours is not the original's.
 """

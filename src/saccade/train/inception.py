@@ -25,8 +25,8 @@ def find_weights(given: Path | None = None) -> Path | str:
     path = given or Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_FILE
     if not path.is_file():
         return (
-            f"FID and inception score need the Inception weights {WEIGHTS_FILE} of torch-fidelity, which are not at {path}. "
-            "Put them there, or say where they are with --inception FILE."
+            f"FID and inception score need the Inception weights of torch-fidelity, {WEIGHTS_FILE}, which are not at "
+            f"{path}. Put them there, or say where they are with --inception FILE."
         )
     return path
 

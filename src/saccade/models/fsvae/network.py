@@ -104,6 +104,8 @@ class FSVAE(SpikingNetwork):
         self.prior = Prior(latent, k, neuron)
         gate = fire(attention, in_channels, nn.Identity())
         self.decoder = Decoder(in_channels, channels, latent, neuron, partial(fire, decoder_attention), gate)
+        # Weights laid out channels last make every convolution compute so: transposed ones are far slower otherwise.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, scheduled: float = 0.0, index: Tensor | None = None) -> VAEOutput:  # type: ignore[override]
         """Encode, sample, decode.
@@ -149,10 +151,39 @@ class FSVAE(SpikingNetwork):
         Raises:
             ValueError: in training mode, where the decoder would normalise by the statistics of this very batch.
         """
-        if self.training:
-            raise ValueError("sample() needs the running statistics of training: call model.eval() first.")
+        self._need_evaluation("sample()")
         z = self.prior.sample(self.steps, batch, index)
         return self.decode(z), z
+
+    @torch.no_grad()
+    def interpolate(self, first: Tensor, last: Tensor, count: int) -> Tensor:
+        """Images between pairs of images: the latent rates go linearly from one to the other.
+
+            rate_i = (1 - i / (count - 1)) mean_k q(first) + i / (count - 1) mean_k q(last),   z_i = [u < rate_i]
+
+        with one uniform draw u per step and latent for the whole way, so that only what must change does.
+
+        Args:
+            first, last: images [B, C, H, W] in [-1, 1].
+            count: images on the way, both ends included, 2 or more.
+
+        Returns:
+            [count, B, C, H, W].
+
+        Raises:
+            ValueError: in training mode, or `count` below 2.
+        """
+        self._need_evaluation("interpolate()")
+        if count < 2:
+            raise ValueError(f"interpolate() shows both ends, so count must be 2 or more, not {count}.")
+        start, end = (self.posterior(self.encode(x))[1].mean(-1) for x in (first, last))
+        u = torch.rand_like(start)
+        shares = [i / (count - 1) for i in range(count)]
+        return torch.stack([self.decode((u < torch.lerp(start, end, share)).to(u.dtype)) for share in shares])
+
+    def _need_evaluation(self, what: str) -> None:
+        if self.training:
+            raise ValueError(f"{what} needs the running statistics of training: call model.eval() first.")
 
     def prepare_official(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The released state dict without what is no parameter here, and with 3-d kernels of depth 1 made 2-d.
