@@ -80,6 +80,14 @@ def _slopes(u: Array, slope: Array, constants: Array, kind: int) -> None:
 
 
 @_compiled()
+def _last_step_back(slope: Array, grad: Array, grad_u: Array, grad_x: Array, gain: Any) -> None:
+    """Start `grad_u` at the last step, which no later step pulls at, and write `grad_x`."""
+    for i in range(grad.size):
+        grad_u[i] = grad[i] * slope[i]
+        grad_x[i] = gain * grad_u[i]
+
+
+@_compiled()
 def _step_back(
     u: Array, slope: Array, grad: Array, grad_u: Array, grad_x: Array, constants: Array, hard: bool, attached: bool
 ) -> None:
@@ -87,7 +95,7 @@ def _step_back(
     decay, gain, threshold = constants[0], constants[1], constants[2]
     zero, one = u.dtype.type(0), u.dtype.type(1)
     for i in range(u.size):
-        stays = zero if hard and u[i] > threshold else one
+        stays = one if not hard or u[i] <= threshold else zero
         through_spike = (u[i] if hard else threshold) * slope[i] if attached else zero
         grad_u_i = grad[i] * slope[i] + decay * grad_u[i] * (stays - through_spike)
         grad_u[i] = grad_u_i
@@ -167,14 +175,16 @@ def backward(
         v[:] = 0
         for t in range(steps):
             _integrate(x[t * stride + a : t * stride + b], v, u[t], constants, hard)
-        grad_u[:] = 0
         grad_decay[:] = 0
         grad_gain[:] = 0
         for t in range(steps - 1, -1, -1):
             u_t, grad_t = u[t, : b - a], grad[t * grad_stride + a : t * grad_stride + b]
             _slopes(u_t, slope, constants, kind)
             grad_x_t = grad_x[t * neurons + a : t * neurons + b]
-            _step_back(u_t, slope, grad_t, grad_u, grad_x_t, constants, hard, attached)
+            if t == steps - 1:
+                _last_step_back(slope, grad_t, grad_u, grad_x_t, constants[1])
+            else:
+                _step_back(u_t, slope, grad_t, grad_u, grad_x_t, constants, hard, attached)
             if learned.size:
                 _add_product(grad_gain, grad_u, x[t * stride + a : t * stride + b])
                 if t > 0:
