@@ -1,0 +1,46 @@
+"""Plain-text tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from saccade.report.table import format_table, result_table
+
+
+def test_columns_are_aligned_and_numbers_stand_right():
+    table = format_table([("zero", "1.5%"), ("one", "100.0%")], ("class", "accuracy"))
+    assert table.splitlines() == [
+        "class  accuracy",
+        "-----  --------",
+        "zero       1.5%",
+        "one      100.0%",
+    ]
+
+
+def test_words_stand_left_and_lines_have_no_trailing_blanks():
+    assert format_table([("a", "x"), ("bbb", "long")]).splitlines() == ["a    x", "bbb  long"]
+    assert format_table([]) == ""
+
+
+def test_ragged_rows_are_refused():
+    with pytest.raises(ValueError, match=r"same number of cells, but they have \[2, 1\]"):
+        format_table([("a", "b"), ("c",)])
+
+
+def test_the_result_of_a_run_in_words():
+    result = {
+        "test_accuracy": 0.9721,
+        "test_samples": 359,
+        "test_top5": None,
+        "parameters": 204495,
+        "firing_rate": 0.1834,
+        "seconds_per_step": 0.0312,
+        "seconds": 61.04,
+        "epochs": 12,
+        "run_dir": "runs/x",
+    }
+    table = result_table(result)
+    for text in ("97.21% of 359 samples", "204,495", "0.1834", "31.2 ms", "61.0 s for 12 epochs", "runs/x"):
+        assert text in table
+    assert "top-5" not in table
+    assert "99.50%" in result_table({**result, "test_top5": 0.995})
