@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("saccade.cli.train:main", "train a network by recipe, or go on with a run that was stopped"),
     "eval": ("saccade.cli.evaluate:main", "score the weights of a run on the whole test set"),
     "recipes": ("saccade.cli.recipes:main", "list the recipes, or say what one of them is"),
+    "data": ("saccade.cli.data:main", "list the data sets; prepare, check or show recordings of event cameras"),
     "doctor": ("saccade.cli.doctor:main", "show versions, devices, kernels and the data sets that are found"),
 }
 

@@ -33,7 +33,16 @@ from saccade.data.events.readers import decode
 from saccade.data.events.recording import RecordingError, Size
 from saccade.data.events.sets import EventSet, Recording
 from saccade.data.events.splits import TEST, TRAIN, names_hash
-from saccade.data.events.store import FORMAT, INDEX, DamagedCacheError, FrameStore, index_hash, open_part, open_store
+from saccade.data.events.store import (
+    FORMAT,
+    INDEX,
+    DamagedCacheError,
+    FrameStore,
+    index_hash,
+    open_part,
+    open_store,
+    read_index,
+)
 
 FRAMES = "frames"
 # Beside each file of clips, until all are made.
@@ -89,6 +98,23 @@ def set_folder(root: Path, event_set: EventSet) -> Path:
     return root / FRAMES / event_set.name
 
 
+def contents_path(root: Path, event_set: EventSet) -> Path:
+    """The file that remembers the hashes of a set's recordings."""
+    return set_folder(root, event_set) / "contents.json"
+
+
+def caches(root: Path, event_set: EventSet) -> list[tuple[Path, dict[str, Any]]]:
+    """The finished caches of a set and their indices; the clips themselves are not looked at."""
+    folders = [path.parent for path in sorted(set_folder(root, event_set).glob(f"*/{INDEX}"))]
+    return [(folder, index) for folder in folders if (index := _index_or_none(folder)) is not None]
+
+
+def _index_or_none(folder: Path) -> dict[str, Any] | None:
+    with suppress(DamagedCacheError):
+        return read_index(folder)
+    return None
+
+
 def make_plan(event_set: EventSet, root: Path, spec: FrameSpec, progress: Progress | None = None) -> Plan:
     """Find the recordings and their content.
 
@@ -102,8 +128,7 @@ def make_plan(event_set: EventSet, root: Path, spec: FrameSpec, progress: Progre
         raise ValueError(
             f"Frames of (height, width) {spec.size} are larger than the sensor of {event_set.name}, {sensor}."
         )
-    memory = set_folder(root, event_set) / "contents.json"
-    hashes = content_hashes((r.path for r in found.recordings), memory, progress)
+    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set), progress)
     return Plan(event_set, root, spec, sensor, found.class_names, found.recordings, hashes)
 
 

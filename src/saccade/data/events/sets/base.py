@@ -89,13 +89,10 @@ class EventSet:
     def where(self, root: Path) -> str:
         """Which files go where, with their hashes."""
         folder = root / self.folder
-        lines = [f"Unpack them so that they lie as {folder}/{self.layout}"]
+        lines = [f"Its files should lie as {folder}/{self.layout}"]
         if self.archives:
-            source = f" from {self.page}" if self.page else ""
-            lines.append(
-                f"or put these archives{source} into {folder}, and `saccade data prepare {self.name}` unpacks them:"
-            )
-            lines += [f"  {a.name}  MD5 {a.md5}{f'  {a.url}' if a.url else ''}" for a in self.archives]
+            lines.append(f"or put these archives into {folder}, and `saccade data prepare {self.name}` unpacks them:")
+            lines += [f"  {a.name}  MD5 {a.md5}  {a.url or self.page}" for a in self.archives]
         lines.append("Another place is said with --data-root DIR or the variable SACCADE_DATA.")
         return "\n".join(lines)
 

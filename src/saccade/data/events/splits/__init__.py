@@ -24,6 +24,14 @@ def names_hash(names: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
+def split_names(name: str) -> set[str] | None:
+    """All names of a set, where the split file can tell them."""
+    split = read_split(name)
+    if "name" not in split:
+        return None
+    return {split["name"].format(c=c, n=n) for c in split["classes"] for n in range(split["numbers"])}
+
+
 def first_share(count: int, share: float) -> list[str]:
     """The part of each of `count` files in order: the first share trains, rounded up as SpikingJelly does."""
     train = math.ceil(count * share)
