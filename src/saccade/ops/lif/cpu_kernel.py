@@ -43,7 +43,7 @@ def _compiled(parallel: bool = False) -> Callable[[Loop], Loop]:
 @_compiled()
 def _after_reset(u: Any, threshold: Any, hard: bool) -> Any:
     if u > threshold:
-        return type(u)(0) if hard else u - threshold
+        return u * type(u)(0) if hard else u - threshold  # not 0, for infinity times 0 is not
     return u
 
 
