@@ -11,7 +11,7 @@ import torch
 
 from saccade.cli import main
 from saccade.models.weights import load_weights
-from saccade.train import schedule, task
+from saccade.train import learning, schedule
 
 TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]
 
@@ -146,7 +146,7 @@ def test_a_diverging_run_stops_with_a_sentence_and_keeps_its_checkpoint(tmp_path
     def explode(step, total, warmup):
         return schedule.learning_rate_factor(step, total, warmup) * (1e30 if step >= 2 else 1)
 
-    monkeypatch.setattr(task, "learning_rate_factor", explode)
+    monkeypatch.setattr(learning, "learning_rate_factor", explode)
     words = [
         "--model-options",
         "output_neuron",

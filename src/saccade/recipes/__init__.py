@@ -4,7 +4,8 @@ Every docstring says where the recipe comes from, what score to expect and who m
 long it runs, and where it departs from its source. Imports no torch, so that the command line answers at once.
 """
 
-from saccade.recipes import cifar, digits, fashion, imagenet, mnist  # noqa: F401  importing a file registers its recipes
+# Importing a file registers its recipes.
+from saccade.recipes import cifar, digits, fashion, generation, imagenet, mnist  # noqa: F401
 from saccade.recipes.registry import get_recipe, list_recipes, recipe, recipe_text
 
 __all__ = ["get_recipe", "list_recipes", "recipe", "recipe_text"]

@@ -33,10 +33,8 @@ def format_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = N
 
 def result_table(result: dict[str, Any]) -> str:
     """The table at the end of a run, from the content of its result.json."""
-    top5 = result.get("test_top5")
     rows = [
-        ("test accuracy", f"{result['test_accuracy']:.2%} of {result['test_samples']} samples"),
-        *([("test top-5 accuracy", f"{top5:.2%}")] if top5 is not None else []),
+        *(_accuracy_rows(result) if "test_accuracy" in result else _generation_rows(result)),
         ("parameters", f"{result['parameters']:,}"),
         ("firing rate", f"{result['firing_rate']:.4f} spikes per neuron and step"),
         ("time per step", f"{1000 * result['seconds_per_step']:.1f} ms"),
@@ -44,6 +42,24 @@ def result_table(result: dict[str, Any]) -> str:
         ("run folder", result["run_dir"]),
     ]
     return format_table(rows)
+
+
+def _accuracy_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("test accuracy", f"{result['test_accuracy']:.2%} of {result['test_samples']} samples")]
+    if result["test_top5"] is not None:
+        rows.append(("test top-5 accuracy", f"{result['test_top5']:.2%}"))
+    return rows
+
+
+def _generation_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
+    distance, settings = result["frechet_autoencoder_distance"], result["frechet_autoencoder_distance_is"]
+    return [
+        (
+            "test reconstruction",
+            f"{result['test_reconstruction']:.4f} (MSE in [-1, 1], {result['test_samples']} samples)",
+        ),
+        ("Fréchet autoencoder", "none: " + settings if distance is None else f"{distance:.2f} ({settings})"),
+    ]
 
 
 def _is_number(cell: str) -> bool:

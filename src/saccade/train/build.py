@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +14,9 @@ from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
+
+CLASSIFICATION_LOSSES = ("ce", "tet", "mse")
+GENERATION_LOSSES = ("mmd", "kld")
 
 
 @dataclass(frozen=True)
@@ -32,21 +36,47 @@ class Loaders:
 
 
 def check_names(experiment: Experiment) -> None:
-    """ValueError for an unknown model, attention or data set, or a model that does not classify; loads nothing."""
-    attention_class(experiment.attention)
-    if "num_classes" not in model_options(experiment.model):
-        raise ValueError(f"{experiment.model} does not classify; `saccade generate` trains it. Choose another model.")
-    if experiment.data not in CATALOG:
-        raise unknown_name("data set", experiment.data, CATALOG)
+    """ValueError for an unknown model, attention or data set, or a loss that is not the model's; loads nothing."""
+    e = experiment
+    attention_class(e.attention)
+    fitting = GENERATION_LOSSES if generates(e.model) else CLASSIFICATION_LOSSES
+    if e.loss not in fitting:
+        does, recipe = ("generates images", "mnist-fsvae") if generates(e.model) else ("classifies", "digits-dta")
+        raise ValueError(
+            f"{e.model} {does}, so its loss is one of {', '.join(fitting)}, not {e.loss!r}. Start from a recipe of its "
+            f"kind, e.g. {recipe}."
+        )
+    if generates(e.model) and e.mix != "none":
+        raise ValueError(f"{e.model} generates images, and mixed ones are not what it is to learn: use mix='none'.")
+    if e.data not in CATALOG:
+        raise unknown_name("data set", e.data, CATALOG)
+
+
+def generates(model: str) -> bool:
+    """Whether a model generates images; all others classify them. ValueError for an unknown name."""
+    return "num_classes" not in model_options(model)
 
 
 def build_loaders(experiment: Experiment) -> Loaders:
-    """Load the experiment's data set and batch its parts; errors as for `load_data`."""
+    """Load the experiment's data set and batch its parts; errors as for `load_data`.
+
+    For a model that generates, images lie in [-1, 1] and are not augmented here.
+    """
     e = experiment
-    root = None if e.data_root is None else Path(e.data_root)
+    pictures = generates(e.model)
     splits = load_data(
-        DataRequest(e.data, root, steps=e.steps, size=e.image_size, augment=e.augment, validation=e.validation)
+        DataRequest(
+            e.data,
+            root=None if e.data_root is None else Path(e.data_root),
+            steps=e.steps,
+            size=e.image_size,
+            augment=e.augment and not pictures,
+            validation=e.validation,
+            symmetric=pictures,
+        )
     )
+    if pictures and splits.info.temporal:
+        raise ValueError(f"{e.model} generates images, but {e.data} holds event sequences. Choose another data set.")
 
     def batches(dataset: torch.utils.data.Dataset, train: bool) -> BatchLoader:
         return make_loader(
@@ -69,11 +99,11 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         ValueError: unknown model, attention or option, or values that make no sense.
     """
     e = experiment
+    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": info.size}
     options = {
-        "num_classes": info.num_classes,
+        **({"image_size": _square(e.model, info)} if generates(e.model) else size),
         "steps": e.steps,
         "in_channels": info.in_channels,
-        "input_size": info.size,
         "width": e.width,
         "attention": e.attention,
         "attention_options": dict(e.attention_options),
@@ -85,3 +115,10 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
             raise ValueError(f"model_options cannot set {name}: it has a field of its own, or comes from the data set.")
     torch.manual_seed(e.seed)
     return create_model(e.model, **options, **e.model_options)
+
+
+def _square(model: str, info: DataInfo) -> int:
+    height, width = info.size
+    if height != width:
+        raise ValueError(f"{model} takes square images, but {info.name} has {height} x {width}. Set image_size.")
+    return height

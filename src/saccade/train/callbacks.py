@@ -13,19 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from saccade.atomic import write_text
 from saccade.data import draw_seed
-from saccade.train.task import ClassificationTask, epochs_done
-
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "{part}_loss",
-    "{part}_accuracy",
-    "{part}_top5",
-    "lr",
-    "firing_rate",
-    "seconds",
-)
+from saccade.train.learning import LearningTask, epochs_done
 
 
 class StepSeed(Callback):
@@ -50,12 +38,14 @@ class History(Callback):
     Args:
         path: the CSV file, written anew after every epoch.
         part: what is scored after every epoch, "validation" or "test".
+        task: whose numbers are kept.
     """
 
-    def __init__(self, path: Path, part: str) -> None:
+    def __init__(self, path: Path, part: str, task: type[LearningTask]) -> None:
         self.path = path
         self.part = part
-        self.columns = [column.format(part=part) for column in COLUMNS]
+        measured = [column.format(part=part) for column in task.columns]
+        self.columns = ["epoch", *measured, "lr", "firing_rate", "seconds"]
         self.rows: list[dict[str, Any]] = []
         self.step_seconds: list[float] = []
         """Wall-clock time per training step, by epoch: loading included, scoring not."""
@@ -70,26 +60,20 @@ class History(Callback):
         self._trained = time.perf_counter() - self._start
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, ClassificationTask)
-        assert pl_module.scores is not None
+        assert isinstance(pl_module, LearningTask)
         self.step_seconds.append(self._trained / pl_module.steps_per_epoch)
-        scores = pl_module.scores
         values = (
             len(self.rows) + 1,
-            float(pl_module.train_loss),
-            float(pl_module.train_accuracy),
-            scores.loss,
-            scores.accuracy,
-            scores.top5,
+            *pl_module.measured(),
             self._lr,
-            scores.firing_rate,
+            pl_module.meter.mean_rate(),
             round(time.perf_counter() - self._start, 3),
         )
         self.rows.append(dict(zip(self.columns, values, strict=True)))
         self.write()
         if trainer.logger is not None:
             numbers = {k: v for k, v in self.rows[-1].items() if v is not None and k != "epoch"}
-            rates = {f"firing_rate/{name}": rate for name, rate in scores.firing_rates.items()}
+            rates = {f"firing_rate/{name}": rate for name, rate in pl_module.meter.rates().items()}
             trainer.logger.log_metrics({**numbers, **rates}, step=len(self.rows))
 
     def write(self) -> None:

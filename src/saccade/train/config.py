@@ -44,7 +44,7 @@ class Experiment:
     image_size: int | None = None
     """Side of the images, if not the data set's own."""
     augment: bool = True
-    """Augment the training part (the test part never is)."""
+    """Augment the training part (the test part never is). For fsvae: mirror half of the images."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
     """Mix pairs of training samples; targets stay soft."""
     mix_alpha: float = 1.0
@@ -60,8 +60,9 @@ class Experiment:
 
     # learning
 
-    loss: Literal["ce", "tet", "mse"] = "ce"
-    """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot."""
+    loss: Literal["ce", "tet", "mse", "mmd", "kld"] = "ce"
+    """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot. For
+    fsvae: reconstruction error plus the divergence of prior and posterior, MMD of their potentials or KL."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
     tet_lambda: float = 1e-3

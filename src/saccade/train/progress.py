@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from saccade.train.callbacks import History
-from saccade.train.task import ClassificationTask, epochs_done
+from saccade.train.learning import LearningTask, epochs_done
 
 
 class RunProgress(Callback):
-    """A bar over all epochs with loss, accuracy, samples per second and time left; a line per epoch.
+    """A bar over all epochs with loss, samples per second and time left; a line per epoch.
 
     Must come after `History`, whose rows it prints.
     """
@@ -26,7 +26,7 @@ class RunProgress(Callback):
         self.bar: Progress | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, ClassificationTask)
+        assert isinstance(pl_module, LearningTask)
         e, done = pl_module.experiment, epochs_done(trainer)
         self._say(
             f"{e.recipe}: {e.model} with attention {e.attention} on {e.data}, T = {e.steps}, {e.epochs} epochs, "
@@ -56,7 +56,7 @@ class RunProgress(Callback):
         now = time.perf_counter()
         if self.bar is None or now - self._shown < 0.5:  # reading the loss waits for a GPU: not in every step
             return
-        assert isinstance(pl_module, ClassificationTask)
+        assert isinstance(pl_module, LearningTask)
         self._shown = now
         rate = (batch_idx + 1) * self.batch_size / (now - self._start)
         epoch = epochs_done(trainer)
@@ -64,17 +64,16 @@ class RunProgress(Callback):
             self.task,
             completed=epoch * pl_module.steps_per_epoch + batch_idx + 1,
             epoch=epoch + 1,
-            now=f"loss {float(pl_module.train_loss):.3f}  accuracy {float(pl_module.train_accuracy):.1%}  {rate:.0f}/s",
+            now=f"loss {float(pl_module.train_loss):.3f}  {rate:.0f}/s",
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        row, part = self.history.rows[-1], self.history.part
-        line = (
-            f"epoch {row['epoch']}/{trainer.max_epochs}  train loss {row['train_loss']:.4f} "
-            f"accuracy {row['train_accuracy']:.2%}  {part} loss {row[f'{part}_loss']:.4f} "
-            f"accuracy {row[f'{part}_accuracy']:.2%}  firing rate {row['firing_rate']:.3f}  {row['seconds']:.1f} s"
+        assert isinstance(pl_module, LearningTask)
+        row = self.history.rows[-1]
+        self._say(
+            f"epoch {row['epoch']}/{trainer.max_epochs}  {pl_module.describe(row, self.history.part)}  "
+            f"firing rate {row['firing_rate']:.3f}  {row['seconds']:.1f} s"
         )
-        self._say(line)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop()

@@ -13,13 +13,13 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from saccade.train.build import build_loaders, build_model, check_names
+from saccade.train.build import build_loaders, build_model, check_names, generates
 from saccade.train.callbacks import History, SaveCheckpoint, StepSeed
 from saccade.train.check import check_experiment
 from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine
-from saccade.train.evaluate import evaluate
+from saccade.train.generation import GenerationTask
 from saccade.train.progress import RunProgress
 from saccade.train.quiet import quiet_lightning
 from saccade.train.result import finish
@@ -66,16 +66,16 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
     loaders = build_loaders(experiment)
     part, watched = loaders.watched
     model = build_model(experiment, loaders.info)
-    task = ClassificationTask(model, experiment, loaders.info.num_classes, loaders.train, watched)
+    kind = GenerationTask if generates(experiment.model) else ClassificationTask
+    task = kind(model, experiment, loaders.info, loaders.train, watched)
     folder.create(experiment)
-    history = History(folder.metrics, part)
+    history = History(folder.metrics, part, kind)
     with quiet_lightning(), _interruptible():
         trainer = _trainer(experiment, folder, history, machine)
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
 
-    scored = task.scored_model.to(machine.device)
-    scores = evaluate(scored, loaders.test, loaders.info.num_classes, task.loss, machine, experiment.max_batches)
-    return finish(folder, experiment, loaders.info, scored, scores, history, machine)
+    report = task.test(loaders.test, machine, history.rows)
+    return finish(folder, experiment, loaders.info, task.scored_model, report, history, machine)
 
 
 def _epochs_done(folder: RunFolder) -> int:

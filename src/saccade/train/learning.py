@@ -1,0 +1,173 @@
+"""What all Lightning tasks share: optimiser, data, averaged weights, and an eye on divergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from saccade.data import BatchLoader, DataInfo
+from saccade.models.network import SpikingNetwork
+from saccade.train.config import Experiment
+from saccade.train.device import Machine
+from saccade.train.firing import FiringMeter
+from saccade.train.schedule import learning_rate_factor
+
+#: what every result says of itself
+CHOICE = "the last epoch's; no epoch was chosen by its score"
+
+
+def epochs_done(trainer: Trainer) -> int:
+    """Whole epochs behind the trainer. (`trainer.current_epoch` is one behind while a resumed run starts.)"""
+    return trainer.fit_loop.epoch_progress.state_dict()["current"]["processed"]
+
+
+class DivergedError(ValueError):
+    """The loss or the weights are no longer finite numbers."""
+
+
+@dataclass(frozen=True)
+class FinalScores:
+    """The end of a run in numbers."""
+
+    #: the score on the card of the weights
+    score: dict[str, Any]
+    #: the scores in result.json
+    result: dict[str, Any]
+    firing_rate: float = 0.0
+    firing_rates: dict[str, float] = field(default_factory=dict)
+
+
+class LearningTask(LightningModule):
+    """Trains a network as an experiment says, and scores it after every epoch.
+
+    Subclasses implement `training_step` (which calls `count_loss`), the validation hooks, and what is marked below.
+
+    Args:
+        model: the network.
+        experiment: how to learn.
+        info: the data set.
+        train_batches: what is learned from; its length is that of an epoch, before `max_batches`.
+        watched: what is scored after every epoch: the validation part, or the test part where there is none.
+    """
+
+    #: what `measured` returns, as names of columns; "{part}" is "validation" or "test"
+    columns: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        model: SpikingNetwork,
+        experiment: Experiment,
+        info: DataInfo,
+        train_batches: BatchLoader,
+        watched: BatchLoader,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.average = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(experiment.ema_decay), use_buffers=True)
+            if experiment.ema_decay
+            else None
+        )
+        self.experiment = experiment
+        self.info = info
+        self.train_batches = train_batches
+        self.watched = watched
+        self.meter = FiringMeter(self.scored_model)
+        self.steps_per_epoch = min(len(train_batches), experiment.max_batches or len(train_batches))
+        self.start_epoch()
+
+    def measured(self) -> tuple[float | None, ...]:
+        """The numbers of the epoch that ends, one for each of `columns`."""
+        raise NotImplementedError
+
+    def describe(self, row: dict[str, Any], part: str) -> str:
+        """A row of the table of epochs in words."""
+        raise NotImplementedError
+
+    def test(self, batches: BatchLoader, machine: Machine, rows: list[dict[str, Any]]) -> FinalScores:
+        """Score the trained network on the test part; `rows` is the table of epochs."""
+        raise NotImplementedError
+
+    @property
+    def scored_model(self) -> SpikingNetwork:
+        """The network that is evaluated and saved: the average of the weights if there is one."""
+        if self.average is None:
+            return self.model
+        assert isinstance(self.average.module, SpikingNetwork)
+        return self.average.module
+
+    def train_dataloader(self) -> BatchLoader:
+        # A loader with workers fetches ahead as soon as it is iterated, which Lightning does before it sets the epoch.
+        self.train_batches.set_epoch(epochs_done(self.trainer))
+        return self.train_batches
+
+    def val_dataloader(self) -> BatchLoader:
+        return self.watched
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build_optimizer(self.model, self.experiment)
+        total = self.steps_per_epoch * self.experiment.epochs
+        warmup = round(self.steps_per_epoch * self.experiment.warmup_epochs)
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    def on_train_epoch_start(self) -> None:
+        self.start_epoch()
+
+    def on_validation_epoch_start(self) -> None:
+        self.check_finite(self.train_loss, "loss")
+        # Neurons hide it: what is not a number fires no spike, and the loss of a silent network is finite.
+        self.check_finite(torch.stack([p.detach().abs().max() for p in self.model.parameters()]).max(), "weights")
+        self.meter.__enter__()
+
+    def on_validation_epoch_end(self) -> None:
+        self.meter.__exit__(None, None, None)
+
+    @property
+    def train_loss(self) -> Tensor:
+        """Mean loss of this epoch's batches so far."""
+        return self._loss / max(1, self._samples)
+
+    def start_epoch(self) -> None:
+        """Forget the losses of the epoch before."""
+        self._loss: Tensor = torch.zeros((), dtype=torch.float64)
+        self._samples = 0
+
+    def count_loss(self, loss: Tensor, samples: int, index: int) -> None:
+        """Add up a batch's loss, and stop where it is not finite."""
+        self._loss = self._loss.to(loss.device) + loss.detach() * samples
+        self._samples += samples
+        # Looking at the loss waits for a GPU, so there it is only done now and then, and at the end of the epoch.
+        if self.device.type == "cpu" or index % 50 == 0:
+            self.check_finite(loss.detach(), "loss")
+
+    def check_finite(self, value: Tensor, what: str) -> None:
+        """Raises `DivergedError` if the value is infinite or not a number."""
+        if torch.isfinite(value):
+            return
+        epoch = epochs_done(self.trainer)
+        became = f"The {what} became {float(value)}" if what == "loss" else f"The {what} are no longer finite"
+        kept = f"The checkpoint after epoch {epoch} is kept" if epoch else "There is no checkpoint yet"
+        raise DivergedError(
+            f"{became} in epoch {epoch + 1} of {self.experiment.epochs}, so training stopped. "
+            f"{kept}. Try a smaller lr than {self.experiment.lr:g}, a warm-up, or --gradient-clip 1."
+        )
+
+
+def build_optimizer(model: torch.nn.Module, experiment: Experiment) -> Optimizer:
+    """The optimiser of an experiment; weight decay goes on all parameters, as in the papers."""
+    e = experiment
+    if e.optimizer == "sgd":
+        return SGD(model.parameters(), lr=e.lr, momentum=e.momentum, weight_decay=e.weight_decay)
+    return {"adam": Adam, "adamw": AdamW}[e.optimizer](model.parameters(), lr=e.lr, weight_decay=e.weight_decay)
