@@ -90,7 +90,12 @@ def download(archive: Archive, target: Path, progress: ArchiveProgress | None = 
                     start += len(block)
                     if progress is not None:
                         progress(archive.name, start, total)
+            if start < total:
+                raise OSError(
+                    f"the connection broke off after {start:,} of {total:,} bytes; try again to go on from there"
+                )
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code != 416:  # nothing is left to send: all of it is here
             raise
     try:
