@@ -87,6 +87,10 @@ class LearningTask(LightningModule):
         """The numbers of the epoch that ends, one for each of `columns`."""
         raise NotImplementedError
 
+    def glance(self) -> str:
+        """How the epoch goes so far, for the bar."""
+        return f"loss {float(self.train_loss):.3f}"
+
     def describe(self, row: dict[str, Any], part: str) -> str:
         """A row of the table of epochs in words."""
         raise NotImplementedError

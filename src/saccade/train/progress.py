@@ -14,7 +14,7 @@ from saccade.train.learning import LearningTask, epochs_done
 
 
 class RunProgress(Callback):
-    """A bar over all epochs with loss, samples per second and time left; a line per epoch.
+    """A bar over all epochs with loss, accuracy, samples per second and time left; a line per epoch.
 
     Must come after `History`, whose rows it prints.
     """
@@ -64,7 +64,7 @@ class RunProgress(Callback):
             self.task,
             completed=epoch * pl_module.steps_per_epoch + batch_idx + 1,
             epoch=epoch + 1,
-            now=f"loss {float(pl_module.train_loss):.3f}  {rate:.0f}/s",
+            now=f"{pl_module.glance()}  {rate:.0f}/s",
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

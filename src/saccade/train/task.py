@@ -63,6 +63,9 @@ class ClassificationTask(LearningTask):
         s = self.scores
         return float(self.train_loss), float(self.train_accuracy), s.loss, s.accuracy, s.top5
 
+    def glance(self) -> str:
+        return f"{super().glance()}  accuracy {float(self.train_accuracy):.1%}"
+
     def describe(self, row: dict[str, Any], part: str) -> str:
         return (
             f"train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:.2%}  "
