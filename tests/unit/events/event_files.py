@@ -138,10 +138,10 @@ def slow_aedat31(content: bytes, size: tuple[int, int]) -> tuple[list[Event], in
             packet, marked = [], 0
             for i in range(number):
                 word, t = struct.unpack("<II", body[at + 28 + 8 * i : at + 36 + 8 * i])
-                if t >= 2**31:
-                    raise BadFileError("time")
                 marked += word % 2
                 if word % 2 or valid == number:
+                    if t >= 2**31:
+                        raise BadFileError("time")
                     packet.append((overflow * 2**31 + t, word >> 17, word >> 2 & 0x7FFF, word >> 1 & 1))
             if valid != number and marked != valid:
                 raise BadFileError("valid")

@@ -92,7 +92,7 @@ def to_frames(events: Events, spec: FrameSpec) -> Clip:
     x, y, shape = events.x, events.y, events.size
     if spec.size not in (None, events.size):
         y, x, shape = *bin_coordinates(events, spec.size), spec.size
-    largest = int(np.diff(cuts).max())  # no pixel can count more than its frame holds
+    largest = int((cuts[1:] - cuts[:-1]).max())  # no pixel can count more than its frame holds
     frames = np.zeros((spec.steps, 2, *shape), np.min_scalar_type(largest))
     kernels().count_events(x, y, events.p, cuts, frames)
     return Clip(frames, used=int(cuts[-1] - cuts[0]), total=len(events))

@@ -14,6 +14,6 @@ __all__ = ["WordLayout", "kernels"]
 
 @functools.cache
 def kernels() -> ModuleType:
-    """The module with `unpack_atis`, `unpack_words` and `count_events` that is fastest here."""
+    """The module with `unpack_atis`, `unpack_pairs` and `count_events` that is fastest here."""
     name = "compiled" if importlib.util.find_spec("numba") else "reference"
     return importlib.import_module(f"saccade.data.events.kernels.{name}")

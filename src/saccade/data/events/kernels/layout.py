@@ -1,4 +1,4 @@
-"""How a 32-bit address word holds a pixel and a polarity."""
+"""How a pair of 32-bit words holds an event."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class WordLayout(NamedTuple):
-    """x = ((word >> x_shift) & x_mask) ^ x_flip, and so on. Flipping by the mask counts from the other side."""
+    """x = ((address >> x_shift) & x_mask) ^ x_flip, and so on. Flipping by the mask counts from the other side."""
 
     x_shift: int
     x_mask: int
@@ -16,3 +16,5 @@ class WordLayout(NamedTuple):
     x_flip: int = 0
     y_flip: int = 0
     p_flip: int = 0
+    #: whether the time comes before the address
+    time_first: bool = False

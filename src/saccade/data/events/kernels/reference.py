@@ -27,16 +27,17 @@ def unpack_atis(raw: NDArray[np.uint8]) -> tuple[Times, Pixels, Pixels, Signs]:
     return t, b[:, 0].astype(np.uint16), b[:, 1].astype(np.uint16), (b[:, 2] >> 7).astype(np.bool_)
 
 
-def unpack_words(address: NDArray[np.uint32], layout: WordLayout) -> tuple[Pixels, Pixels, Signs]:
-    """32-bit addresses [N] -> x, y, p."""
-    x = (address >> np.uint32(layout.x_shift)) & np.uint32(layout.x_mask)
-    y = (address >> np.uint32(layout.y_shift)) & np.uint32(layout.y_mask)
-    p = (address >> np.uint32(layout.p_shift)) & np.uint32(1)
-    return (
-        (x ^ np.uint32(layout.x_flip)).astype(np.uint16),
-        (y ^ np.uint32(layout.y_flip)).astype(np.uint16),
-        (p ^ np.uint32(layout.p_flip)).astype(np.bool_),
-    )
+def unpack_pairs(pairs: NDArray[np.uint32], layout: WordLayout) -> tuple[Times, Pixels, Pixels, Signs, int, int]:
+    """Pairs of address and time [2 N] -> t, x, y, p, and all addresses and all times or-ed together bit by bit.
+
+    The last two tell at once whether any event sets a bit that it must not set.
+    """
+    address, t = (pairs[1::2], pairs[0::2]) if layout.time_first else (pairs[0::2], pairs[1::2])
+    x = ((address >> layout.x_shift) & layout.x_mask) ^ layout.x_flip
+    y = ((address >> layout.y_shift) & layout.y_mask) ^ layout.y_flip
+    p = ((address >> layout.p_shift) & 1) ^ layout.p_flip
+    seen = (int(np.bitwise_or.reduce(address)), int(np.bitwise_or.reduce(t)))
+    return t.astype(np.int64), x.astype(np.uint16), y.astype(np.uint16), p.astype(np.bool_), *seen
 
 
 def count_events(

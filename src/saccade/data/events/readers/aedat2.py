@@ -17,6 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saccade.data.events.kernels import WordLayout, kernels
 from saccade.data.events.readers.header import header_lines
@@ -41,17 +42,16 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
             f"it is truncated or damaged: the {len(content) - start} bytes after the header are not a whole number of "
             f"{RECORD}-byte events; {rest} are left over after event {count}.",
         )
-    words = np.frombuffer(content, ">u4", offset=start).astype(np.uint32)
-    address, t = words[0::2], words[1::2]
-    if len(address) and int(address.max()) >= SPECIAL:
-        address, t = _pixels_only(path, address, t, start)
-    x, y, p = kernels().unpack_words(address, LAYOUT)
-    events = Events(t.astype(np.int64), x, y, p, (SIDE, SIDE), skipped=count - len(address))
+    pairs = np.frombuffer(content, ">u4", offset=start).astype(np.uint32)
+    t, x, y, p, bits, _ = kernels().unpack_pairs(pairs, LAYOUT)
+    if bits >= SPECIAL:
+        t, x, y, p = (column[_pixels(path, pairs[0::2], start)] for column in (t, x, y, p))
+    events = Events(t, x, y, p, (SIDE, SIDE), skipped=count - len(t))
     return check_events(path, events, lambda i: f"byte {start + RECORD * i}")
 
 
-def _pixels_only(path: Path, address: np.ndarray, t: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Without the events that have no pixel; a RecordingError if there are bits that no DVS128 sets."""
+def _pixels(path: Path, address: NDArray[np.uint32], start: int) -> NDArray[np.bool_]:
+    """Which events have a pixel; a RecordingError if there are bits that no DVS128 sets."""
     strange = address >= 2 * SPECIAL
     if strange.any():
         i = int(np.argmax(strange))
@@ -60,8 +60,7 @@ def _pixels_only(path: Path, address: np.ndarray, t: np.ndarray, start: int) -> 
             f"event {i} of {len(address)} (byte {start + RECORD * i}) has the address 0x{address[i]:08x}, but a DVS128 "
             "uses the lowest 16 bits alone. The file is damaged, or it is from another camera.",
         )
-    pixels = address < SPECIAL
-    return address[pixels], t[pixels]
+    return address < SPECIAL
 
 
 def _check_camera(path: Path, lines: list[str]) -> None:

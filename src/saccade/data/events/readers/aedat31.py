@@ -52,25 +52,28 @@ class Packet(NamedTuple):
 def read(path: Path, content: bytes, size: Size | None) -> Events:
     """Decode a whole file; see `read_events`."""
     start = _check_header(path, content)
-    words, times, places, skipped = [], [], [], 0
+    chunks, overflows, places, skipped = [], [], [], 0
     for at, packet in _packets(path, content, start):
         pairs = np.frombuffer(content, "<u4", 2 * packet.number, at + HEADER.size)
-        word, t = pairs[0::2], pairs[1::2]
-        if len(t) and int(t.max()) >> 31:
-            raise RecordingError(path, f"the packet at byte {at} holds a time past 31 bits. The file is damaged.")
         if packet.valid != packet.number:
-            keep = _valid_events(path, at, packet, word)
+            pairs = pairs.reshape(-1, 2)[_valid_events(path, at, packet, pairs[0::2])].ravel()
             skipped += packet.number - packet.valid
-            word, t = word[keep], t[keep]
-        words.append(word)
-        times.append(t.astype(np.int64) | packet.overflows << 31)
+        chunks.append(pairs)
+        overflows.append(packet.overflows)
         places.append(at)
-    if not words:
+    if not chunks:
         raise RecordingError(path, "it holds no events.")
-    x, y, p = kernels().unpack_words(np.concatenate(words), LAYOUT)
-    ends = np.cumsum([len(word) for word in words])
-    events = Events(np.concatenate(times), x, y, p, size, skipped)
-    return check_events(path, events, lambda i: f"in the packet at byte {places[np.searchsorted(ends, i, 'right')]}")
+    t, x, y, p, _, time_bits = kernels().unpack_pairs(np.concatenate(chunks), LAYOUT)
+    ends = np.cumsum([len(pairs) // 2 for pairs in chunks])
+
+    def where(event: int) -> str:
+        return f"in the packet at byte {places[np.searchsorted(ends, event, 'right')]}"
+
+    if time_bits >> 31:
+        raise RecordingError(path, f"it is damaged: {where(int(np.argmax(t >> 31)))} a time takes more than 31 bits.")
+    if any(overflows):
+        t |= np.repeat(np.array(overflows, np.int64) << 31, [len(pairs) // 2 for pairs in chunks])
+    return check_events(path, Events(t, x, y, p, size, skipped), where)
 
 
 def _check_header(path: Path, content: bytes) -> int:

@@ -16,7 +16,7 @@ from saccade.data.events.recording import Events, RecordingError, Size, check_ev
 
 RECORD = 8
 CHANGE_EVENTS = (0, 12)  # both numbers stand for "2D" events with a polarity
-LAYOUT = WordLayout(x_shift=0, x_mask=0x3FFF, y_shift=14, y_mask=0x3FFF, p_shift=28)
+LAYOUT = WordLayout(x_shift=0, x_mask=0x3FFF, y_shift=14, y_mask=0x3FFF, p_shift=28, time_first=True)
 
 
 def read(path: Path, content: bytes, size: Size | None) -> Events:
@@ -37,17 +37,14 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
             path,
             f"it is truncated or damaged: {rest} bytes are left over after event {count}, at its end.",
         )
-    words = np.frombuffer(content, "<u4", offset=start)
-    t, address = words[0::2], words[1::2]
-    if count and int(address.max()) >> 29:
-        i = int(np.argmax(address >> 29 > 0))
-        raise RecordingError(
-            path, f"event {i} (byte {start + RECORD * i}) has a polarity other than 0 and 1. It is damaged."
-        )
-    x, y, p = kernels().unpack_words(np.ascontiguousarray(address), LAYOUT)
+    pairs = np.frombuffer(content, "<u4", offset=start)
+    t, x, y, p, bits, _ = kernels().unpack_pairs(pairs, LAYOUT)
+    if bits >> 29:
+        i = int(np.argmax(pairs[1::2] >> 29 > 0))
+        raise RecordingError(path, f"it is damaged: event {i} (byte {start + RECORD * i}) has a polarity past 1.")
     if "Width" in fields and "Height" in fields:
         size = _same_size(path, fields, size)
-    return check_events(path, Events(t.astype(np.int64), x, y, p, size), lambda i: f"byte {start + RECORD * i}")
+    return check_events(path, Events(t, x, y, p, size), lambda i: f"byte {start + RECORD * i}")
 
 
 def _same_size(path: Path, fields: dict[str, str], size: Size | None) -> Size:
