@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif.spec import LIFSpec
 
-PARALLEL_FROM = 1 << 16  # elements: below, waking the other threads costs more than they save
+PARALLEL_FROM = 1 << 17  # elements: below, waking the other threads costs more than they save
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
 
