@@ -22,7 +22,7 @@ from saccade.data.catalog import (
 from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
-from saccade.data.split import split_last
+from saccade.data.split import split_every, split_last
 
 __all__ = [
     "CATALOG",
@@ -44,5 +44,6 @@ __all__ = [
     "register_data",
     "saccade_path",
     "simulate_camera",
+    "split_every",
     "split_last",
 ]

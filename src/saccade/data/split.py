@@ -1,8 +1,9 @@
-"""Splits by one rule: per class, the last share of the samples in the data set's own order is set aside.
+"""Splits by rule, per class, in the data set's own order: the last share is set aside, or every n-th sample.
 
 No random draw, so the split is the same for every seed, machine and library version. Neighbours in a file often come
 from one writer, one recording or one film; cutting each class once keeps them on one side, where a random split would
-put them on both and score too well.
+put them on both and score too well. `split_every` does that too, on purpose: for sets that are split at random
+everywhere else.
 """
 
 from __future__ import annotations
@@ -34,4 +35,21 @@ def split_last(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
                 "Ask for a smaller share (validation=0 for none)."
             )
         aside[members[len(members) - count :]] = True
+    return (~aside).nonzero()[:, 0], aside.nonzero()[:, 0]
+
+
+def split_every(labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Indices kept and indices set aside, both ascending: the n-th, 2n-th, ... sample of every class is set aside.
+
+    Raises:
+        ValueError: a class has fewer than n samples, or n is below 2.
+    """
+    if n < 2:
+        raise ValueError(f"Every n-th sample can be set aside for n of 2 or more, not {n}.")
+    aside = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero()[:, 0]
+        if len(members) < n:
+            raise ValueError(f"Class {int(label)} has {len(members)} samples, too few to set every {n}th aside.")
+        aside[members[n - 1 :: n]] = True
     return (~aside).nonzero()[:, 0], aside.nonzero()[:, 0]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.data import split_last
+from saccade.data import split_every, split_last
 
 
 @given(
@@ -36,3 +36,13 @@ def test_zero_sets_nothing_aside():
 def test_a_class_must_be_in_both_parts():
     with pytest.raises(ValueError, match="Class 1 has 1 samples"):
         split_last(torch.tensor([0, 0, 0, 1]), 0.3)
+
+
+def test_every_third_of_each_class_is_set_aside():
+    kept, aside = split_every(torch.tensor([0, 0, 1, 0, 1, 0, 1, 1]), 3)
+    assert aside.tolist() == [3, 6]
+    assert kept.tolist() == [0, 1, 2, 4, 5, 7]
+    with pytest.raises(ValueError, match="Class 1 has 1 samples, too few to set every 3th aside"):
+        split_every(torch.tensor([0, 0, 0, 1]), 3)
+    with pytest.raises(ValueError, match="n of 2 or more, not 1"):
+        split_every(torch.tensor([0, 0]), 1)
