@@ -19,6 +19,7 @@ from saccade.errors import MissingExtraError, require, unknown_name
 VERBS: dict[str, tuple[str, str]] = {
     "train": ("saccade.cli.train:main", "train a network by recipe, or go on with a run that was stopped"),
     "eval": ("saccade.cli.evaluate:main", "score the weights of a run on the whole test set"),
+    "generate": ("saccade.cli.generate:main", "draw samples, reconstructions and interpolations with a trained VAE"),
     "recipes": ("saccade.cli.recipes:main", "list the recipes, or say what one of them is"),
     "data": ("saccade.cli.data:main", "list the data sets; prepare, check or show recordings of event cameras"),
     "doctor": ("saccade.cli.doctor:main", "show versions, devices, kernels and the data sets that are found"),

@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
             raise ValueError(f"{name} must be a whole number, 1 or more, not {value}.")
 
     from saccade.models.weights import load_weights
-    from saccade.train.build import build_loaders
+    from saccade.train.build import build_loaders, generates
     from saccade.train.device import choose_machine
     from saccade.train.evaluate import evaluate
     from saccade.train.losses import build_loss
@@ -54,6 +54,10 @@ def main(words: Sequence[str]) -> int:
         raise FileNotFoundError(f"{folder.path} is not the folder of a run: there is no {folder.config.name} in it.")
     model, card = load_weights(folder.path, backend=arguments.backend)
     experiment = folder.read_config()
+    if generates(experiment.model):
+        raise ValueError(
+            f"{experiment.model} does not classify; score it with: saccade generate {folder.path} --metrics"
+        )
     experiment = replace(
         experiment,
         device=arguments.device,

@@ -117,5 +117,5 @@ def load_data(request: DataRequest) -> DataSplits:
         raise ValueError(f"steps and size must be 1 or more, but are steps={request.steps}, size={request.size}.")
     splits = CATALOG[request.name].load(request)
     if request.symmetric and splits.info.temporal:
-        raise ValueError(f"symmetric scales images to [-1, 1], but {request.name!r} holds event counts. Leave it out.")
+        raise ValueError(f"Images in [-1, 1] were asked for, but {request.name!r} holds event counts. Choose images.")
     return splits

@@ -95,7 +95,7 @@ def train_autoencoder(
             loss.backward()
             optimizer.step()
             schedule.step()
-            loss_sum += float(loss)
+            loss_sum += float(loss.detach())
         report(f"epoch {epoch + 1}/{epochs}  reconstruction loss {loss_sum / len(batches):.4f}")
     return model.eval()
 

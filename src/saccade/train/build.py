@@ -75,8 +75,6 @@ def build_loaders(experiment: Experiment) -> Loaders:
             symmetric=pictures,
         )
     )
-    if pictures and splits.info.temporal:
-        raise ValueError(f"{e.model} generates images, but {e.data} holds event sequences. Choose another data set.")
 
     def batches(dataset: torch.utils.data.Dataset, train: bool) -> BatchLoader:
         return make_loader(

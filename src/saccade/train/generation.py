@@ -209,6 +209,16 @@ def images_of(batches: Iterable[tuple[Tensor, Tensor]], most: int | None = None)
     return (images for images, _ in islice(batches, most))
 
 
+def first_images(batches: BatchLoader, count: int) -> Tensor:
+    """The first `count` images of a loader, [count, C, H, W]; all of them if there are fewer."""
+    found: list[Tensor] = []
+    for images in images_of(batches):
+        found.append(images)
+        if sum(map(len, found)) >= count:
+            break
+    return torch.cat(found)[:count]
+
+
 def mean_of(rates: dict[str, float], part: str) -> float:
     """Mean over the layers of a part of the network of their firing rates."""
     found = [rate for name, rate in rates.items() if name.startswith(f"{part}.")]

@@ -6,6 +6,7 @@ The weights are never downloaded from here. Both metrics were made for photograp
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 #: the file of torch-fidelity's "inception-v3-compat", the original TensorFlow weights that FID is defined by
 WEIGHTS_FILE = "weights-inception-2015-12-05-6726825d.pth"
 SPLITS = 10
+#: generated images that both are computed of
+GENERATED = 5000
 
 
 def find_weights(given: Path | None = None) -> Path | str:
@@ -58,7 +61,9 @@ def scores_from(
     from torchmetrics.image.inception import InceptionScore
 
     fid = FrechetInceptionDistance(features).to(device).set_dtype(torch.float64)
-    score = InceptionScore(logits, splits=SPLITS).to(device)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Metric `InceptionScore` will save all")  # logits of 5000 images: 20 MB
+        score = InceptionScore(logits, splits=SPLITS).to(device)
     counts = {"real": 0, "generated": 0}
     for images in real:
         fid.update(as_rgb_bytes(images).to(device), real=True)
