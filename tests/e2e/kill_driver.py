@@ -66,8 +66,8 @@ def arm(moment: str, n: int) -> None:
         nth_call(saccade.models.weights, "write_text", n, lambda *_: die())
     elif moment == "result":
         nth_call(saccade.train.run, "finish", n, lambda *_: die())
-    elif moment == "interrupt":
-        nth_call(ClassificationTask, "training_step", n, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    elif moment in ("SIGINT", "SIGTERM"):
+        nth_call(ClassificationTask, "count_loss", n, lambda *_: os.kill(os.getpid(), signal.Signals[moment]))
     else:
         assert moment == "after", moment
 

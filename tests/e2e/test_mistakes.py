@@ -28,6 +28,7 @@ MISTAKES = {
     "epochs": (["train", "--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
     "steps": (["train", "--steps", "0"], "steps must be a whole number, 1 or more, not 0"),
     "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'ce'"),
+    "which run": (["train", "--resume"], "--resume needs --run-dir"),
     "no run": (["eval", "nowhere"], "nowhere is not the folder of a run"),
     "recipes": (["recipes", "x"], "Unknown recipe 'x'"),
 }

@@ -74,10 +74,11 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path):
         same_run(tmp_path / "whole", tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="interrupts a forked process")
-def test_ctrl_c_says_how_to_go_on(tmp_path):
-    assert drive(tmp_path, ("run", ["interrupt", 5]), ("run", None)) == [130, 0]
+def test_ctrl_c_and_a_polite_kill_say_how_to_go_on(tmp_path):
+    assert drive(tmp_path, ("run", ["SIGINT", 5]), ("run", ["SIGTERM", 5]), ("run", None)) == [130, 130, 0]
     said = (tmp_path / "run.log").read_text()
-    assert "Go on from the last whole epoch with: saccade train digits-dta --run-dir run --resume" in said
+    assert said.count("Go on from the last whole epoch with: saccade train digits-dta --run-dir run --resume") == 2
     assert "Traceback" not in said
     assert "epoch 3/3" in said

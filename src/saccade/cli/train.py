@@ -12,7 +12,7 @@ import tyro
 
 from saccade.cli.arguments import Options, parse
 from saccade.errors import require
-from saccade.recipes import get_recipe, list_recipes
+from saccade.recipes import get_recipe, list_recipes, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
@@ -75,6 +75,8 @@ def parse_train(words: Sequence[str]) -> TrainArguments:
     first = parse(TrainArguments, words, "saccade train", _defaults(get_recipe(DEFAULT_RECIPE), recipe=""))
     recipe = first.recipe or DEFAULT_RECIPE
     start = get_recipe(recipe)
+    if first.resume and first.run_dir is None:
+        raise ValueError("--resume needs --run-dir: the folder of the run that is to go on.")
     folder = RunFolder(first.run_dir) if first.run_dir is not None and first.resume else None
     if folder is not None and folder.config.is_file():
         there = folder.read_config()
@@ -83,9 +85,11 @@ def parse_train(words: Sequence[str]) -> TrainArguments:
                 f"{folder.path} holds a run of recipe {there.recipe!r}, not {recipe!r}. Choose another --run-dir."
             )
         start = there
-    text = f"Train {start.recipe}.\n\n" if first.recipe else "Train a network by recipe.\n\n"
-    text += f"Recipes: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE}).\n\n"
-    text += f"The defaults below are those of {start.recipe}."
+    text = (
+        f"Train a network by recipe: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE}).\n\n"
+        f"The defaults below are those of {start.recipe}: {recipe_text(start.recipe).splitlines()[0]} "
+        f"More about it: saccade recipes {start.recipe}"
+    )
     arguments = parse(TrainArguments, [*words, *asked_for_help], "saccade train", _defaults(start), text)
     arguments.recipe = start.recipe
     arguments.model_options = {**start.model_options, **arguments.model_options}
