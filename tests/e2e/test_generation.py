@@ -15,10 +15,8 @@ from saccade.models.weights import load_weights
 from saccade.train import generation, learning, schedule
 
 SIDE, STEPS = 16, 6
-TINY = [
-    *("--data", "folder", "--image-size", SIDE, "--steps", STEPS, "--batch-size", 4, "--width", 0.25, "--device", "cpu"),
-    *("--model-options", "latent", 16, "k", 4),
-]
+TINY = f"--data folder --image-size {SIDE} --steps {STEPS} --batch-size 4 --width 0.25 --device cpu".split()
+TINY += "--model-options latent 16 k 4".split()
 
 
 def saccade(capsys, *words):
