@@ -16,7 +16,7 @@ from saccade.train import generation, learning, schedule
 
 SIDE, STEPS = 16, 6
 TINY = f"--data folder --image-size {SIDE} --steps {STEPS} --batch-size 4 --width 0.25 --device cpu".split()
-TINY += "--model-options latent 16 k 4".split()
+TINY += ["--model-options", "latent", "16", "k", "4"]
 
 
 def saccade(capsys, *words):
