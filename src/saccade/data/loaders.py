@@ -7,11 +7,8 @@ any number of workers.
 
 from __future__ import annotations
 
-import multiprocessing
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -128,7 +125,7 @@ def make_loader(
             complete.
         temporal: samples are [T, C, H, W]: batches become [T, B, C, H, W]. Otherwise [B, C, H, W].
         workers: processes that read files. A data set in memory (with `fetch`) is served by this process whatever the
-            number: it is ready sooner than it could be sent over.
+            number: there is nothing to wait for.
         seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
 
     With workers, call `set_epoch` before `iter`, since they fetch ahead. In Lightning that means in `train_dataloader`,
@@ -147,7 +144,9 @@ def make_loader(
     workers = 0 if isinstance(dataset, BatchedDataset) else workers
     options: dict[str, Any] = {}
     if workers:
-        options = {"multiprocessing_context": _worker_context(), "persistent_workers": True}
+        # Neither forks, which copy the locks that this process's threads hold and can hang on them, nor a fork server,
+        # whose workers would outlive this process when it is killed.
+        options = {"multiprocessing_context": "spawn", "persistent_workers": True}
     return BatchLoader(
         Batches(dataset, temporal),
         batch_size=None,  # the data set hands out batches itself
@@ -157,13 +156,3 @@ def make_loader(
         generator=torch.Generator(),  # torch's loader draws a seed for its workers, from the global one by default
         **options,
     )
-
-
-def _worker_context() -> BaseContext:
-    """Fresh processes, not forks: a fork copies the locks that this process's threads hold, and can hang on them."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # Loaded once and shared by all workers, so that they start sooner.
-    context.set_forkserver_preload([m for m in ("torch", "torchvision.transforms.v2", __name__) if m in sys.modules])
-    return context

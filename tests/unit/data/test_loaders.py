@@ -1,5 +1,9 @@
 """Batches: time first, complete, and a function of (seed, epoch, batch) alone."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -152,21 +156,63 @@ def test_a_plain_torch_loader_works_too():
     assert torch.equal(x, dataset.fetch(torch.arange(4))[0])
 
 
-def test_workers_change_nothing(tmp_path):
+def write_folder(root):
     generator = torch.Generator().manual_seed(0)
     for part in ("train", "val"):
         for label in ("a", "b"):
-            folder = tmp_path / part / label
+            folder = root / part / label
             folder.mkdir(parents=True)
             for i in range(5):
                 pixels = torch.randint(256, (80, 70, 3), dtype=torch.uint8, generator=generator).numpy()
                 Image.fromarray(pixels).save(folder / f"{i}.png")
+
+
+def test_workers_change_nothing(tmp_path):
+    write_folder(tmp_path)
     dataset = load_data(DataRequest("folder", root=tmp_path, size=24)).train
     loader = make_loader(dataset, batch_size=3, train=True, temporal=False, workers=2, seed=5)
     epochs = [list(loader), list(loader)]
     assert same(epochs[0], batches(dataset, batch_size=3, temporal=False))
     assert same(epochs[1], batches(dataset, batch_size=3, temporal=False, epoch=1))
     assert not same(epochs[0], epochs[1])
+
+
+KILLED_RUN = """
+import os, sys
+from saccade.data import DataRequest, load_data, make_loader
+
+if __name__ == "__main__":
+    dataset = load_data(DataRequest("folder", root=sys.argv[1], size=24)).train
+    iterator = iter(make_loader(dataset, batch_size=2, train=True, temporal=False, workers=2))
+    next(iterator)
+    print(*(worker.pid for worker in iterator._workers), flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
+def test_workers_end_with_a_run_that_is_killed(tmp_path):
+    write_folder(tmp_path / "images")
+    script = tmp_path / "killed_run.py"
+    script.write_text(KILLED_RUN)
+    ran = subprocess.run([sys.executable, script, tmp_path / "images"], stdout=subprocess.PIPE, text=True)
+    assert ran.returncode == -9
+    workers = [int(pid) for pid in ran.stdout.split()]
+    assert len(workers) == 2
+    deadline = time.monotonic() + 60  # torch's workers look for their parent every 5 seconds
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline, "workers outlived the process that started them"
+        time.sleep(0.5)
+
+
+def is_running(pid):
+    """Not gone, and not a zombie that nobody has collected yet."""
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_seeds_differ_with_every_part_of_the_key():
