@@ -124,6 +124,17 @@ def test_training_records_statistics_once(model, images):
             assert int(value) == counts[key] + 1, key
 
 
+def test_autocast_walks_in_full_precision(trained, images, index):
+    model, images = copy.deepcopy(trained).float().eval(), images.float()
+    x = model.encode(images)
+    expected = model.posterior._walk(x, index)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.posterior._walk(x.bfloat16(), index).float(), expected)
+        output = model.train()(images, scheduled=1.0)
+    assert set(output.z.unique().tolist()) == {0.0, 1.0}
+    assert output.reconstruction.isfinite().all()
+
+
 def test_static_image_equals_copies(model, images):
     copies = images.expand(T, *images.shape)
     assert torch.equal(model.encode(images), model.encode(copies))

@@ -91,7 +91,10 @@ class LayerStream:
 
     @torch.no_grad()
     def step(self, x_t: Tensor) -> Tensor:
-        """The next step's input [B, in_features] -> the last layer's spikes [B, out_features]."""
-        for i, ((weight, bias), neuron) in enumerate(zip(self.maps, self.neurons, strict=True)):
-            x_t, self.states[i] = neuron.step(nn.functional.linear(x_t, weight, bias), self.states[i])
+        """The next step's input [B, in_features] -> the last layer's spikes [B, out_features], in the weights' type."""
+        # A potential is a sum over steps and would drift in half precision, so autocast stays out.
+        with torch.autocast(x_t.device.type, enabled=False):
+            x_t = x_t.to(self.maps[0][0].dtype)
+            for i, ((weight, bias), neuron) in enumerate(zip(self.maps, self.neurons, strict=True)):
+                x_t, self.states[i] = neuron.step(nn.functional.linear(x_t, weight, bias), self.states[i])
         return x_t
