@@ -3,9 +3,9 @@
     python benchmarks/fsvae_table.py [--seeds 3] [--epochs N] [--tables-only]
 
 Both attentions of a seed are trained side by side, each in one thread, so that their times compare. Every cell is
-`saccade train mnist-fsvae-small --resume` and `saccade generate --metrics`: a killed script goes on where it was. It leaves
-results/mnist-fsvae/CELL.json, the grids of seed 0 in docs/figures/fsvae, and the table in docs/fsvae.md. Data is looked
-for in $SACCADE_DATA.
+`saccade train mnist-fsvae-small --resume` and `saccade generate --metrics`: a killed script goes on where it was. It
+leaves results/mnist-fsvae/CELL.json, the grids of seed 0 in docs/figures/fsvae, and the table in docs/fsvae.md. Data is
+looked for in $SACCADE_DATA.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def start(*words: str) -> subprocess.Popen:
 
 
 def wait(processes: list[subprocess.Popen]) -> None:
-    if any([process.wait() for process in processes]):
+    codes = [process.wait() for process in processes]
+    if any(codes):
         sys.exit("A run failed; see above. Run this script again to go on.")
 
 
@@ -95,9 +96,9 @@ def table() -> str:
     first = found[0]
     lines += [
         "",
-        f"`{RECIPE}`, {first['epochs']} epochs, mean ± sample standard deviation over seeds; last epoch, no epoch chosen by its "
-        f"score. Fréchet: {first['frechet_autoencoder_distance_is']}. Machine: {first['hardware']}, one thread per run, two "
-        f"runs at a time. JSON: `results/{NAME}`.",
+        f"`{RECIPE}`, {first['epochs']} epochs, mean ± sample standard deviation over seeds; last epoch, no epoch chosen "
+        f"by its score. Fréchet: {first['frechet_autoencoder_distance_is']}. Machine: {first['hardware']}, one thread "
+        f"per run, two runs at a time. JSON: `results/{NAME}`.",
     ]
     return "\n".join(lines)
 

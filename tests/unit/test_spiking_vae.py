@@ -184,6 +184,13 @@ def test_same_attention_shares_options():
         small(attention_options={"kernel_time": 2})
 
 
+def test_other_numbers_of_steps():
+    model = small(attention="tcja").resize_steps(5).eval()
+    output = model(torch.rand(B, 1, 16, 16))
+    assert output.z.shape == (5, B, D)
+    assert model.sample(2)[1].shape == (5, 2, D)
+
+
 def test_five_stages_for_faces():
     model = small(image_size=64, in_channels=3, width=0.1)
     assert len(model.encoder.stages) == 5
