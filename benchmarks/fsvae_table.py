@@ -96,7 +96,7 @@ def table() -> str:
     first = found[0]
     lines += [
         "",
-        f"`{RECIPE}`, {first['epochs']} epochs, mean ± sample standard deviation over seeds; last epoch, no epoch chosen "
+        f"`{RECIPE}`, {first['epochs']} epochs, mean ± sample standard deviation over seeds; last epoch, none chosen "
         f"by its score. Fréchet: {first['frechet_autoencoder_distance_is']}. Machine: {first['hardware']}, one thread "
         f"per run, two runs at a time. JSON: `results/{NAME}`.",
     ]
