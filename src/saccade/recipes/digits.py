@@ -25,5 +25,6 @@ def digits_dta() -> Experiment:
         weight_decay=0.01,
         warmup_epochs=0.5,
         epochs=12,
+        loss="tet",
         label_smoothing=0.05,
     )
