@@ -82,7 +82,7 @@ def cifar10_jpeg_dta() -> Experiment:
         recipe="cifar10-jpeg-dta",
         data="cifar10-jpeg",
         width=0.125,
-        steps=4,
+        steps=2,
         mix="none",
         batch_size=128,
         workers=0,
@@ -90,5 +90,5 @@ def cifar10_jpeg_dta() -> Experiment:
         lr=4e-3,
         weight_decay=0.01,
         warmup_epochs=0.5,
-        epochs=5,
+        epochs=2,
     )
