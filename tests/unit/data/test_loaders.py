@@ -167,6 +167,7 @@ def write_folder(root):
                 Image.fromarray(pixels).save(folder / f"{i}.png")
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(tmp_path):
     write_folder(tmp_path)
     dataset = load_data(DataRequest("folder", root=tmp_path, size=24)).train
@@ -183,9 +184,9 @@ from saccade.data import DataRequest, load_data, make_loader
 
 if __name__ == "__main__":
     dataset = load_data(DataRequest("folder", root=sys.argv[1], size=24)).train
-    iterator = iter(make_loader(dataset, batch_size=2, train=True, temporal=False, workers=2))
-    next(iterator)
-    print(*(worker.pid for worker in iterator._workers), flush=True)
+    loader = make_loader(dataset, batch_size=2, train=True, temporal=False, workers=2)
+    list(loader)  # all done: the workers wait for the next epoch
+    print(*(worker.pid for worker in loader._iterator._workers), flush=True)
     os.kill(os.getpid(), 9)
 """
 
@@ -196,9 +197,10 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path):
     write_folder(tmp_path / "images")
     script = tmp_path / "killed_run.py"
     script.write_text(KILLED_RUN)
-    ran = subprocess.run([sys.executable, script, tmp_path / "images"], stdout=subprocess.PIPE, text=True)
+    with (tmp_path / "out.txt").open("w") as out:  # not a pipe, which the workers would hold open
+        ran = subprocess.run([sys.executable, script, tmp_path / "images"], stdout=out, stderr=subprocess.DEVNULL)
     assert ran.returncode == -9
-    workers = [int(pid) for pid in ran.stdout.split()]
+    workers = [int(pid) for pid in (tmp_path / "out.txt").read_text().split()]
     assert len(workers) == 2
     deadline = time.monotonic() + 60  # torch's workers look for their parent every 5 seconds
     while any(is_running(pid) for pid in workers):
