@@ -5,7 +5,7 @@ long it runs, and where it departs from its source. Imports no torch, so that th
 """
 
 # Importing a file registers its recipes.
-from saccade.recipes import cifar, digits, fashion, generation, imagenet, mnist  # noqa: F401
+from saccade.recipes import cifar, digits, events, fashion, generation, imagenet, mnist  # noqa: F401
 from saccade.recipes.registry import get_recipe, list_recipes, recipe, recipe_text
 
 __all__ = ["get_recipe", "list_recipes", "recipe", "recipe_text"]
