@@ -10,7 +10,10 @@ from saccade.train.config import Experiment
 def mnist_tcja() -> Experiment:
     """MNIST, all 60,000 + 10,000 samples, a small convolutional network with TCJA.
 
-    Ours: TCJA's papers and code do not train on MNIST.
+    Ours: TCJA's papers and code do not train on MNIST. There is no neuron on the output: rates between 0 and 1 leave
+    the softmax of the cross-entropy flat.
+    Expected: see the table in the README.
+    Cost: minutes on two cores; about 1.4 ms of processor time per sample and epoch in one thread (Xeon, shared).
     """
     return Experiment(
         recipe="mnist-tcja",
