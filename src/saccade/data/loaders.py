@@ -28,6 +28,21 @@ class BatchedDataset(Protocol):
     def fetch(self, indices: Tensor) -> Batch: ...
 
 
+@runtime_checkable
+class MovableDataset(BatchedDataset, Protocol):
+    """One whose samples lie in files until `to` holds them in memory ("cpu") or on a GPU."""
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the samples are held; None: in files."""
+
+    @property
+    def nbytes(self) -> int:
+        """What holding them takes."""
+
+    def to(self, device: torch.device) -> MovableDataset: ...
+
+
 @dataclass(frozen=True)
 class BatchRequest:
     """Which samples, and the seed of what is drawn while they are fetched."""
@@ -113,7 +128,14 @@ class BatchLoader(DataLoader):
 
 
 def make_loader(
-    dataset: Dataset, *, batch_size: int, train: bool, temporal: bool, workers: int = 0, seed: int = 0
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    train: bool,
+    temporal: bool,
+    workers: int = 0,
+    seed: int = 0,
+    device: torch.device | None = None,
 ) -> BatchLoader:
     """A loader of batches.
 
@@ -126,6 +148,8 @@ def make_loader(
         temporal: samples are [T, C, H, W]: batches become [T, B, C, H, W]. Otherwise [B, C, H, W].
         workers: processes that read files. A data set in memory (with `fetch`) is served by this process whatever the
             number: there is nothing to wait for.
+        device: where the batches go. A `MovableDataset` is held on that GPU if it takes no more than a quarter of the
+            memory that is free there; its batches are then made there.
         seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
 
     With workers, call `set_epoch` before `iter`, since they fetch ahead. In Lightning that means in `train_dataloader`,
@@ -141,7 +165,12 @@ def make_loader(
     rank, processes = 0, 1
     if distributed.is_available() and distributed.is_initialized():
         rank, processes = distributed.get_rank(), distributed.get_world_size()
-    workers = 0 if isinstance(dataset, BatchedDataset) else workers
+    if isinstance(dataset, MovableDataset) and device is not None and device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        dataset = cast(Dataset, dataset.to(device)) if dataset.nbytes <= free // 4 else dataset
+    place = dataset.device if isinstance(dataset, MovableDataset) else torch.device("cpu")
+    in_memory = isinstance(dataset, BatchedDataset) and place is not None
+    workers = 0 if in_memory else workers
     options: dict[str, Any] = {}
     if workers:
         # Neither forks, which copy the locks that this process's threads hold and can hang on them, nor a fork server,
@@ -152,7 +181,7 @@ def make_loader(
         batch_size=None,  # the data set hands out batches itself
         sampler=BatchSampler(length, batch_size, train, seed, rank, processes),
         num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=torch.cuda.is_available() and (place is None or place.type == "cpu"),
         generator=torch.Generator(),  # torch's loader draws a seed for its workers, from the global one by default
         **options,
     )

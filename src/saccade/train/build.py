@@ -14,6 +14,7 @@ from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
+from saccade.train.device import choose_device
 
 CLASSIFICATION_LOSSES = ("ce", "tet", "mse")
 GENERATION_LOSSES = ("mmd", "kld")
@@ -84,6 +85,7 @@ def build_loaders(experiment: Experiment) -> Loaders:
             temporal=splits.info.temporal,
             workers=e.workers,
             seed=e.seed,
+            device=choose_device(e.device),
         )
 
     validation = None if splits.validation is None else batches(splits.validation, train=False)

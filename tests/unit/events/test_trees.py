@@ -88,27 +88,6 @@ def test_validation_is_taken_from_the_training_part_alone(tmp_path):
         load_data(DataRequest("dvs128-gesture", tmp_path, steps=2, validation=0.9))
 
 
-def test_batches_do_not_depend_on_where_the_clips_are_held(tmp_path, monkeypatch):
-    files.nmnist_tree(tmp_path)
-    request = DataRequest("nmnist", tmp_path, steps=4)
-    in_memory = load_data(request).train
-    monkeypatch.setattr("saccade.data.events.load.RESIDENT_BYTES", 0)
-    on_disk = load_data(request).train
-    assert in_memory.resident is not None
-    assert on_disk.resident is None
-    for dataset in (in_memory, on_disk):
-        assert dataset[3][0].dtype == torch.float32
-        assert dataset[3][1] == 0
-    loaders = [make_loader(d, batch_size=8, train=True, temporal=True, seed=5) for d in (in_memory, on_disk)]
-    batches = 0
-    for (x, labels), (other_x, other_labels) in zip(*loaders, strict=True):
-        assert torch.equal(x, other_x)
-        assert torch.equal(labels, other_labels)
-        assert x.shape == (4, 8, 2, 34, 34)
-        batches += 1
-    assert batches == 5
-
-
 def test_counts_past_255_survive_the_way_into_memory(tmp_path):
     files.nmnist_tree(tmp_path)
     first = next(iter(sorted((tmp_path / "NMNIST/Train/0").iterdir())))

@@ -46,10 +46,27 @@ class EventClips(Dataset):
         x, label = self.fetch(torch.tensor([index]))
         return x[0], int(label[0])
 
+    @property
+    def device(self) -> torch.device | None:
+        """Where the clips are held; None: in the files."""
+        return None if self.resident is None else self.resident.device
+
+    @property
+    def nbytes(self) -> int:
+        """What holding them takes."""
+        return len(self) * int(np.prod(self.store.shape)) * self._kind.itemsize
+
+    @property
+    def _kind(self) -> np.dtype[Any]:
+        """The type that they are held in: torch can do little with unsigned types past 8 bits."""
+        small = all(part.dtype == np.uint8 for part in self.store.parts)
+        return np.dtype(np.uint8 if small else np.int32)
+
     def to(self, device: torch.device | str) -> EventClips:
-        """These clips held in memory ("cpu") or on a GPU, in the type that they are stored in."""
-        kind = np.result_type(*(part.dtype for part in self.store.parts))
-        counts = np.empty((len(self), *self.store.shape), kind if kind == np.uint8 else np.int32)
+        """These clips held in memory ("cpu") or on a GPU."""
+        if self.resident is not None:
+            return replace(self, resident=self.resident.to(device))
+        counts = np.empty((len(self), *self.store.shape), self._kind)
         for place, row in enumerate(self.rows):
             counts[place] = self.store.clip(row)
         return replace(self, resident=torch.from_numpy(counts).to(device))

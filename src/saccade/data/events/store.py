@@ -43,6 +43,10 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self.index["recordings"])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For a loader's workers: they map the files that this process has checked, instead of getting a copy."""
+        return _map_again, (self.folder, self.index)
+
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(T, 2, H, W) of a clip."""
@@ -79,6 +83,10 @@ def open_store(folder: Path) -> FrameStore:
     with ThreadPoolExecutor() as pool:  # hashing lets other threads run
         parts = list(pool.map(lambda entry: open_part(folder, entry), index["files"]))
     return FrameStore(folder, index, parts)
+
+
+def _map_again(folder: Path, index: dict[str, Any]) -> FrameStore:
+    return FrameStore(folder, index, [npy.open_memmap(folder / entry["file"], mode="r") for entry in index["files"]])
 
 
 def read_index(folder: Path) -> dict[str, Any]:
