@@ -2,11 +2,11 @@
 
 Li, Liu, Ji, Li, Shi: "CIFAR10-DVS: An Event-Stream Dataset for Object Classification", Frontiers in Neuroscience
 2017. After a header of lines that begin with "#", eight bytes per event: address and time in us, both 32 bits,
-big-endian. Address bits: 0 polarity (0 = ON), 1-7 x from the right, 8-14 y from the bottom, 15 set: no pixel event
+big-endian. Address bits: 0 polarity (0 = ON), 1-7 x_raw, 8-14 y_raw, 15 set: no pixel event
 (synchronisation).
 
 The picture has SpikingJelly's orientation, on which the published scores rest: column 127 - y_raw, row 127 - x_raw,
-channel 1 - p_raw. That is the camera's picture mirrored along its diagonal.
+channel 1 - p_raw.
 
 Differs from SpikingJelly's `_load_origin_data`: the higher address bits must be zero, events with bit 15 are set aside
 and counted, and an incomplete last event is an error that names the place.
