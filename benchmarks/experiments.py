@@ -3,8 +3,8 @@
     python benchmarks/experiments.py mnist cifar10-jpeg ...      # names as in EXPERIMENTS; none: all of them
     python benchmarks/tables.py                                  # then write the tables into the README
 
-Every cell is `saccade train RECIPE OPTIONS --seed N --resume`, so a killed script goes on where it was. What it leaves is
-results/EXPERIMENT/CELL.json: the run's result.json with its config. Data is looked for in $SACCADE_DATA.
+Every cell is `saccade train RECIPE OPTIONS --seed N --resume`, so a killed script goes on where it was. What it leaves
+is results/EXPERIMENT/CELL.json: the run's result.json with its config. Data is looked for in $SACCADE_DATA.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write the tables of measured results into the README, from the JSON files in results/ and nothing else.
 
-    python benchmarks/tables.py            # rewrite the section between the markers
-    python benchmarks/tables.py --check    # exit 1 if the README is not what this would write
+python benchmarks/tables.py            # rewrite the section between the markers
+python benchmarks/tables.py --check    # exit 1 if the README is not what this would write
 """
 
 from __future__ import annotations

@@ -94,7 +94,9 @@ def recreate_model(created_with: Mapping[str, Any]) -> SpikingNetwork:
     A network that was resized is built at its first length and resized again: some bottlenecks keep the width that
     the first length gave them.
     """
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in created_with.items()}
+    options: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in created_with.items()
+    }
     resized = options.pop("resized_steps", None)
     model = create_model(**options)
     return model if resized is None else model.resize_steps(resized)
