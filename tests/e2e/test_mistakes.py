@@ -27,7 +27,7 @@ MISTAKES = {
     "batch": (["train", "--batch-size", "0"], "batch_size must be a whole number, 1 or more, not 0"),
     "epochs": (["train", "--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
     "steps": (["train", "--steps", "0"], "steps must be a whole number, 1 or more, not 0"),
-    "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'ce'"),
+    "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'tet'"),
     "which run": (["train", "--resume"], "--resume needs --run-dir"),
     "no run": (["eval", "nowhere"], "nowhere is not the folder of a run"),
     "recipes": (["recipes", "x"], "Unknown recipe 'x'"),
