@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from saccade import cli
 from saccade.cli import main
@@ -27,6 +29,7 @@ MISTAKES = {
     "batch": (["train", "--batch-size", "0"], "batch_size must be a whole number, 1 or more, not 0"),
     "epochs": (["train", "--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
     "steps": (["train", "--steps", "0"], "steps must be a whole number, 1 or more, not 0"),
+    "too small": (["train", "--model", "vggsnn", "--image-size", "8"], "halves its input 4 times, so input_size=(8, 8)"),
     "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'tet'"),
     "which run": (["train", "--resume"], "--resume needs --run-dir"),
     "no run": (["eval", "nowhere"], "nowhere is not the folder of a run"),
@@ -82,6 +85,25 @@ def test_a_used_folder_and_a_damaged_checkpoint(capsys, tmp_path):
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"{}")
     assert main(["eval", str(tmp_path / "run")]) == 2
     assert "weights.safetensors is truncated or not a safetensors file" in capsys.readouterr().err
+
+
+def test_weights_that_do_not_fit_the_data(capsys, tmp_path):
+    """A run scored on a data set of another C, as after a change of its config."""
+    run = tmp_path / "run"
+    assert main(["train", "--width", "0.05", "--max-batches", "1", "--epochs", "1", "--run-dir", str(run)]) == 0
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / "rgb" / part / name).mkdir(parents=True)
+            Image.new("RGB", (16, 16)).save(tmp_path / "rgb" / part / name / "0.png")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "data": "folder"}))
+    capsys.readouterr()
+    assert main(["eval", str(run), "--data-root", str(tmp_path / "rgb")]) == 2
+    err = capsys.readouterr().err
+    assert "MSResNet was built for in_channels=2 but the input" in err
+    assert err.count("\n") == 1
+    assert main(["eval", str(run), "--steps", "0"]) == 2
+    assert "steps must be a whole number, 1 or more, not 0" in capsys.readouterr().err
 
 
 def test_bugs_keep_their_traceback(monkeypatch):
