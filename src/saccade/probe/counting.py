@@ -8,6 +8,7 @@ silently.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,7 @@ FACTORIES = ("empty", "zeros", "ones", "full", "new_")
 
 @dataclass
 class LayerOperations:
-    """The operations of one layer in one forward pass of a whole batch."""
+    """The operations of one layer for all samples."""
 
     layer: str
     #: "synapse" (convolutions and linear layers), "attention" (all inside a gate), "neuron", "other" (pools, sums)
@@ -54,8 +55,8 @@ class Count:
     not_counted: dict[str, int]
 
 
-def count_operations(model: nn.Module, x: Tensor, spiking: bool = True) -> Count:
-    """Run a network on a batch and count.
+def count_operations(model: nn.Module, x: Tensor | Iterable[Tensor], spiking: bool = True) -> Count:
+    """Run a network on a batch, or on several one after the other, and count.
 
     - Convolutions and linear layers: with inputs that are all 0 or 1, one AC for each input 1 and weight it meets; with
       any other inputs one MAC for each input and weight, zeros included. Zeros of a padding do not count. A bias starts
@@ -67,7 +68,7 @@ def count_operations(model: nn.Module, x: Tensor, spiking: bool = True) -> Count
 
     Args:
         model: mode and hooks are as before afterwards.
-        x: images [B, C, H, W] or a sequence [T, B, C, H, W].
+        x: images [B, C, H, W] or a sequence [T, B, C, H, W], or several of them.
         spiking: False counts all as MACs, for networks without spikes.
     """
     counter = _Counter(model, spiking)
@@ -75,8 +76,9 @@ def count_operations(model: nn.Module, x: Tensor, spiking: bool = True) -> Count
         for name, module in model.named_modules():
             handles.append(module.register_forward_pre_hook(counter.enter(name)))
             handles.append(module.register_forward_hook(counter.leave, always_call=True))
-        with counter:
-            model(x)
+        for batch in [x] if isinstance(x, Tensor) else x:
+            with counter:
+                model(batch)
     return Count(list(counter.layers.values()), dict(counter.not_counted))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ FORMULA = (
 )
 NOTES = (
     "AC: a convolution or linear layer reads inputs that are all 0 or 1; one addition for each input 1 and weight it "
-    "meets, counted from the spikes of this batch, borders and strides exact.",
+    "meets, counted from the spikes of these samples, borders and strides exact.",
     "MAC: it reads any other values (images, event counts, gated or average-pooled spikes); one for each input and "
     "weight, zeros included. Zeros of a padding are not counted.",
     "The gates are in the sum, every product, sum and function of them; so are the neurons and all pooling.",
@@ -34,7 +35,7 @@ NOTES = (
 
 @dataclass(frozen=True)
 class EnergyReport:
-    """Operations and energy of a network on a batch, and of its twin without spikes."""
+    """Operations and energy of a network on some samples, and of its twin without spikes."""
 
     network: Count
     relu: Count
@@ -69,7 +70,7 @@ class EnergyReport:
         return self.energy_mj() - self.table.mac_pj * skipped / self.samples * 1e-9
 
     def as_json(self) -> dict[str, Any]:
-        """All of it: layers and sums per batch (whole numbers), energies per sample, the formula and its sources."""
+        """Layers and sums over all samples (whole numbers), energies per sample, the formula and its sources."""
         return {
             "samples": self.samples,
             "steps": self.steps,
@@ -100,18 +101,20 @@ class EnergyReport:
         return {**asdict(operations), "energy_mj": self.energy_pj(operations) / self.samples * 1e-9}
 
 
-def measure_energy(model: SpikingNetwork, x: Tensor, table: CostTable = FLOAT32) -> EnergyReport:
+def measure_energy(model: SpikingNetwork, x: Tensor | Sequence[Tensor], table: CostTable = FLOAT32) -> EnergyReport:
     """Count the operations of a forward pass with the spikes it really fires, and of the ReLU network at T=1.
 
     Args:
         model: mode and hooks are as before afterwards.
-        x: images [B, C, H, W] or a sequence [T, B, C, H, W]; the more samples, the steadier the rates.
+        x: images [B, C, H, W] or a sequence [T, B, C, H, W], or several of them; the more samples, the steadier the
+            rates.
         table: costs; see `cost_table`.
     """
-    network = count_operations(model, x)
-    still = x.mean(0) if x.ndim == 5 else x
+    batches = [x] if isinstance(x, Tensor) else list(x)
+    network = count_operations(model, batches)
+    still = [batch.mean(0) if batch.ndim == 5 else batch for batch in batches]
     relu = count_operations(relu_twin(model), still, spiking=False)
-    return EnergyReport(network, relu, batch_size(x), model.steps, table)
+    return EnergyReport(network, relu, sum(map(batch_size, batches)), model.steps, table)
 
 
 def relu_twin(model: SpikingNetwork) -> SpikingNetwork:

@@ -198,6 +198,12 @@ def test_the_relu_network_has_no_neurons_and_no_gates(lively):
     assert any(isinstance(module, saccade.LIF) for module in model.modules())
 
 
+def test_batches_add_up(lively):
+    model, x = lively(attention="tcja")
+    whole, parts = measure_energy(model, x), measure_energy(model, [x[:, :1], x[:, 1:]])
+    assert whole.as_json() == parts.as_json()
+
+
 def test_unknown_arithmetic_is_named(small):
     class Odd(nn.Module):
         def forward(self, x):
