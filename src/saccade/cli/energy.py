@@ -1,0 +1,104 @@
+"""saccade energy: operations and energy from real spikes, and who fires how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from saccade.cli.arguments import parse
+from saccade.cli.inside import InsideArguments, OpenRun, check_count, open_run
+
+if TYPE_CHECKING:
+    from saccade.probe import CostTable, EnergyReport, LayerFiring
+
+
+@dataclass(kw_only=True)
+class EnergyArguments(InsideArguments):
+    """Which runs, how many samples, and what an operation costs."""
+
+    samples: int = 64
+    """Test samples, evenly spaced."""
+    table: str = "45nm-float32"
+    """Costs in pJ: 45nm-float32, 45nm-float16, 45nm-int8, or a JSON file with mac_pj and ac_pj."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure every run and print the layers, the sums, the formula and its sources."""
+    text = "Operations and energy per sample from real spikes, with the gates, against ReLU at T=1; and firing rates."
+    arguments = parse(EnergyArguments, words, "saccade energy", text=text)
+    check_count("samples", arguments.samples)
+
+    from saccade.probe import cost_table
+
+    table = cost_table(arguments.table)
+    for path in arguments.runs:
+        report, layers = probe_energy(open_run(path, arguments), arguments.samples, table)
+        print(f"{path}\n\n{_layers(report)}\n\n{_sums(report)}\n\n{_firing(layers)}\n")
+        content = report.as_json()
+        print(f"{content['formula']}\nCosts: {table.source}.")
+        print("\n".join(f"- {note}" for note in content["notes"]))
+        if content["not_counted"]:
+            print(f"NOT COUNTED, because no rule is known: {content['not_counted']}")
+        print(f"All numbers are in {path}/probe/energy.json and firing.json.\n")
+    return 0
+
+
+def probe_energy(run: OpenRun, samples: int, table: CostTable) -> tuple[EnergyReport, list[LayerFiring]]:
+    """Write one run's operations, energy, firing rates and rasters."""
+    from saccade.probe import measure_energy, measure_firing, record_spikes
+    from saccade.report.figures import raster_figure, rates_figure
+
+    batches = run.inputs(samples)
+    report = measure_energy(run.model, batches, table)
+    run.store("energy", report.as_json())
+    layers = measure_firing(run.model, batches)
+    rasters = {f"raster {name}": raster.numpy() for name, raster in record_spikes(run.model, batches[0]).items()}
+    summaries = [layer.summary() for layer in layers]
+    run.store("firing", {"samples": report.samples, "layers": summaries}, rasters)
+    if layers:
+        run.draw("rates", rates_figure([s["layer"] for s in summaries], [s["rate_per_step"] for s in summaries]))
+        run.draw("raster", raster_figure({name.removeprefix("raster "): found for name, found in rasters.items()}))
+    return report, layers
+
+
+def _layers(report: EnergyReport) -> str:
+    from saccade.report.table import format_table
+
+    keys = ("connections", "synops", "macs", "acs", "muls", "adds", "functions")
+    rows = []
+    for layer in report.as_json()["layers"]:
+        rate = "" if layer["input_rate"] is None else f"{layer['input_rate']:.2%}"
+        numbers = (f"{layer[key] / report.samples:,.1f}" for key in keys)
+        rows.append((layer["layer"], layer["kind"], layer["reads"], rate, *numbers, f"{1e6 * layer['energy_mj']:,.3f}"))
+    return "Operations per sample, all steps\n" + format_table(rows, ("layer", "for", "reads", "not zero", *keys, "nJ"))
+
+
+def _sums(report: EnergyReport) -> str:
+    from saccade.report.table import format_table
+
+    kinds = {"synapse": "convolutions, linear", "attention": "attention", "neuron": "neurons", "other": "pooling, sums"}
+    total = report.energy_mj()
+    rows = [(text, f"{1e6 * report.energy_mj(kind):,.3f} nJ") for kind, text in kinds.items()]
+    rows += [
+        ("total", f"{1e6 * total:,.3f} nJ"),
+        ("total if no zero were multiplied", f"{1e6 * report.zero_skipping_energy_mj():,.3f} nJ"),
+        ("ReLU at T=1, no gates", f"{1e6 * report.relu_energy_mj():,.3f} nJ"),
+        ("total / ReLU", f"{total / report.relu_energy_mj():.3f}" if report.relu_energy_mj() else "undefined"),
+    ]
+    return f"Energy per sample, mean of {report.samples}\n" + format_table(rows)
+
+
+def _firing(layers: Sequence[LayerFiring]) -> str:
+    from saccade.report.table import format_table
+
+    rows = []
+    for layer in layers:
+        found = layer.summary()
+        steps = " ".join(f"{rate:.3f}" for rate in found["rate_per_step"])
+        rows.append(
+            (layer.layer, f"{layer.neurons:,}", f"{layer.rate:.4f}", str(found["dead"]), str(found["saturated"]), steps)
+        )
+    return "Spikes per neuron and step\n" + format_table(
+        rows, ("layer", "neurons", "rate", "never", "always", "by step")
+    )

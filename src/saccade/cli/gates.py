@@ -1,0 +1,76 @@
+"""saccade gates: what the attention modules let through, and how far that is from doing nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from saccade.cli.arguments import parse
+from saccade.cli.inside import InsideArguments, OpenRun, check_count, open_run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(kw_only=True)
+class GatesArguments(InsideArguments):
+    """Which runs, and how many samples."""
+
+    samples: int = 32
+    """Test samples that make the batch, evenly spaced; the first one is also shown alone."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Read the gates of every run and print them."""
+    arguments = parse(GatesArguments, words, "saccade gates", text="The gates of the attention modules.")
+    check_count("samples", arguments.samples)
+
+    from saccade.report.table import format_table
+
+    for path in arguments.runs:
+        rows, effect = probe_gates(open_run(path, arguments), arguments.samples)
+        header = ("gate", "kind", "mean", "least", "greatest", "deviation", "time", "channel", "sample", "space")
+        print(
+            f"{path}: {format_table(rows, header) if rows else 'the network has no attention.'}".replace(": ", "\n", 1)
+        )
+        print(effect)
+        print("Deviation: standard deviation over mean, 0 for a gate that does nothing; then of means along one axis.")
+        print(f"Matrices are in {path}/probe/gates.npz, numbers in gates.json, pictures in gate_*.png.\n")
+    return 0
+
+
+def probe_gates(run: OpenRun, samples: int) -> tuple[list[tuple[str, ...]], str]:
+    """Write one run's gates; returns the rows of the table and a sentence on their effect."""
+    import torch
+
+    from saccade.probe import gate_effect, read_gates
+    from saccade.report.figures import gate_figure
+    from saccade.train.build import generates
+
+    x = torch.cat(run.inputs(samples), 1 if run.info.temporal else 0)
+    gates = read_gates(run.model, x)
+    effect = None if generates(run.experiment.model) else gate_effect(run.model, x)
+    arrays: dict[str, np.ndarray] = {}
+    for i, gate in enumerate(gates):
+        found = {"matrix": gate.matrix(), "sample": gate.matrix(0), "space": gate.space(0)}
+        arrays |= {f"{name}_{i}": values.cpu().numpy() for name, values in found.items() if values is not None}
+        figure = gate_figure(arrays[f"matrix_{i}"], arrays[f"sample_{i}"], arrays.get(f"space_{i}"))
+        run.draw(f"gate_{i}", figure)
+    numbers = [gate.summary() for gate in gates]
+    run.store("gates", {"samples": samples, "gates": numbers, "effect": effect}, arrays)
+    rows = [
+        (
+            gate["layer"],
+            gate["kind"],
+            *(f"{gate[key]:.4f}" for key in ("mean", "min", "max", "deviation")),
+            *(f"{gate['deviation_by'][axis]:.4f}" for axis in ("time", "channel", "sample", "space")),
+        )
+        for gate in numbers
+    ]
+    if effect is None:
+        return rows, "There are no answers that holding the gates could change."
+    return rows, (
+        f"With every gate held at its mean, the outputs change by {effect['logits_changed']:.2%} of their size, and "
+        f"{effect['predictions_changed']:.2%} of {samples} answers are others."
+    )

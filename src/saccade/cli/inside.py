@@ -1,0 +1,163 @@
+"""What the commands that look inside share: a run with its network and test samples, and where findings go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from saccade.atomic import replacing, write_text
+from saccade.errors import require
+from saccade.report.content import PROBE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from saccade.data import DataInfo
+    from saccade.models import SpikingNetwork
+    from saccade.train.config import Experiment
+
+
+@dataclass(kw_only=True)
+class InsideArguments:
+    """Which runs, and where they are looked at."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+    """Folders of finished runs."""
+    data_root: str | None = None
+    """Folder that holds the data sets; default: the run's."""
+    batch_size: int | None = None
+    """Samples that are looked at together; default: the run's."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU if there is one."""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A finished run: its network on a device, and its test part."""
+
+    path: Path
+    experiment: Experiment
+    model: SpikingNetwork
+    info: DataInfo
+    dataset: Any
+    device: Any
+
+    def batches(self, samples: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches (x, labels) of the test part: all of it, or so many samples evenly spaced, to have every class."""
+        from torch.utils.data import Subset
+
+        from saccade.data import make_loader
+
+        dataset, total = self.dataset, len(self.dataset)
+        if samples is not None and samples < total:
+            dataset = Subset(dataset, [i * total // samples for i in range(samples)])
+        size = min(self.experiment.batch_size, len(dataset))
+        for x, labels in make_loader(dataset, batch_size=size, train=False, temporal=self.info.temporal):
+            yield x.to(self.device), labels.to(self.device)
+
+    def inputs(self, samples: int) -> list[Tensor]:
+        """The inputs of so many samples, evenly spaced."""
+        return [x for x, _ in self.batches(samples)]
+
+    def sample(self, index: int) -> tuple[Tensor, int]:
+        """One test sample, [C, H, W] or [T, C, H, W], and its label."""
+        if not 0 <= index < len(self.dataset):
+            raise ValueError(
+                f"The test part of {self.info.name} has samples 0 to {len(self.dataset) - 1}, not {index}."
+            )
+        x, label = self.dataset[index]
+        return x.to(self.device), int(label)
+
+    def store(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write what a probe found: NAME.json, and NAME.npz if there are arrays."""
+        import numpy as np
+
+        folder = self.path / PROBE
+        folder.mkdir(exist_ok=True)
+        if arrays is not None:
+            with replacing(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        full = {"data": self.info.name, "class_names": list(self.info.class_names), **content}
+        write_text(folder / f"{name}.json", json.dumps(_finite(full), indent=1, allow_nan=False) + "\n")
+
+    def draw(self, name: str, figure: Figure) -> Path:
+        """Write a figure beside it, NAME.png."""
+        return write_png(self.path / PROBE / f"{name}.png", figure)
+
+
+def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
+    """Load a finished run's network and its test part.
+
+    Raises:
+        FileNotFoundError: no run, no weights, or no data.
+        ValueError: a damaged file, or a device that is not there.
+    """
+    for library, extra in (("safetensors", "train"), ("matplotlib", "report")):
+        require(library, extra)
+    if arguments.batch_size is not None and arguments.batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number, 1 or more, not {arguments.batch_size}.")
+
+    from saccade.models.weights import load_weights
+    from saccade.train.build import build_loaders
+    from saccade.train.device import choose_device
+    from saccade.train.run_folder import RunFolder
+
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise FileNotFoundError(f"{path} is not the folder of a run: there is no {folder.config.name} in it.")
+    device = choose_device(arguments.device)
+    model, _ = load_weights(path)
+    experiment = folder.read_config()
+    experiment = replace(
+        experiment,
+        data_root=arguments.data_root or experiment.data_root,
+        batch_size=arguments.batch_size or experiment.batch_size,
+        workers=0,
+    )
+    loaders = build_loaders(experiment)
+    dataset: Any = loaders.test.dataset
+    return OpenRun(path, experiment, model.to(device), loaders.info, dataset.dataset, device)
+
+
+def check_classifies(run: OpenRun) -> None:
+    """ValueError for a run whose network has no classes."""
+    from saccade.train.build import generates
+
+    if generates(run.experiment.model):
+        raise ValueError(
+            f"{run.path} holds a {run.experiment.model}, which generates images: it has no classes to explain."
+        )
+
+
+def check_count(name: str, number: int, least: int = 1) -> None:
+    """ValueError for a number of samples below the least."""
+    if number < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {number}.")
+
+
+def write_png(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG, whole or not at all; returns the path."""
+    from saccade.report.figures import to_png
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_png(figure))
+    return path
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: None."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value

@@ -1,0 +1,70 @@
+"""saccade report: one page about a run, or comparing several, and the same as Markdown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saccade.cli.arguments import parse
+from saccade.cli.inside import InsideArguments, OpenRun, open_run
+from saccade.errors import require
+
+
+@dataclass(kw_only=True)
+class ReportArguments(InsideArguments):
+    """Which runs, whether they are looked into first, and where the page goes."""
+
+    probe: bool = False
+    """First look into every run (answers, gates, Grad-CAM, firing, energy): needs weights and data. Without it the
+    page is made from what is there."""
+    out: Path | None = None
+    """Folder for report.html and report.md; default: RUN/report, or report in the folder that holds all runs."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the page and say where it is."""
+    text = "A self-contained page (HTML, and the same as Markdown) about one run, or comparing several."
+    arguments = parse(ReportArguments, words, "saccade report", text=text)
+    for library in ("matplotlib", "jinja2"):
+        require(library, "report")
+    if arguments.probe:
+        for path in arguments.runs:
+            print(f"Looking into {path}", flush=True)
+            probe_all(open_run(path, arguments), arguments)
+
+    from saccade.report.build import write_report
+
+    written = write_report(arguments.runs, arguments.out or _default_folder(arguments.runs))
+    print(f"{written.html} ({written.html_bytes / 1e6:.2f} MB)\n{written.markdown}")
+    return 0
+
+
+def probe_all(run: OpenRun, arguments: InsideArguments) -> None:
+    """Every probe of a run, with default settings."""
+    from saccade.cli.cam import CamArguments, probe_cam
+    from saccade.cli.energy import probe_energy
+    from saccade.cli.gates import probe_gates
+    from saccade.probe import cost_table
+    from saccade.train.build import generates
+
+    if not generates(run.experiment.model):
+        probe_predictions(run)
+        probe_cam(run, CamArguments(runs=arguments.runs))
+    probe_gates(run, 32)
+    probe_energy(run, 64, cost_table("45nm-float32"))
+
+
+def probe_predictions(run: OpenRun) -> None:
+    """Write one run's answers on the whole test part."""
+    from saccade.probe import predict
+    from saccade.train.provenance import hardware
+
+    run.store("predictions", {**predict(run.model, run.batches()).summary(), "hardware": hardware(run.device)})
+
+
+def _default_folder(runs: Sequence[Path]) -> Path:
+    if len(runs) == 1:
+        return runs[0] / "report"
+    return Path(os.path.commonpath([path.resolve() for path in runs])) / "report"

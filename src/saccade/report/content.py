@@ -1,0 +1,141 @@
+"""What a run's folder holds, read without trusting that it is all there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CONFIG, METRICS, RESULT, CARD = "config.json", "metrics.csv", "result.json", "card.json"
+#: where the probes of a run put their JSON, arrays and pictures
+PROBE = "probe"
+PROBES = ("predictions", "gates", "cam", "firing", "energy")
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Run:
+    """The parts of a run that were found; a part that is missing or damaged is None."""
+
+    path: Path
+    label: str = ""
+    config: dict[str, Any] | None = None
+    #: column -> one number per epoch, NaN where there is none
+    metrics: dict[str, list[float]] | None = None
+    result: dict[str, Any] | None = None
+    card: dict[str, Any] | None = None
+    #: name of the probe -> its JSON
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    arrays: dict[str, Arrays] = field(default_factory=dict)
+    #: files that are there but cannot be used, and why
+    damaged: list[str] = field(default_factory=list)
+
+    def setting(self, name: str) -> Any:
+        """A field of the configuration, or None."""
+        return (self.config or {}).get(name)
+
+    def score(self, name: str) -> Any:
+        """A field of the result, or None."""
+        return (self.result or {}).get(name)
+
+
+def read_run(path: Path | str) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or nothing of a run in it.
+    """
+    run = Run(Path(path))
+    if not run.path.is_dir():
+        raise FileNotFoundError(f"There is no folder {run.path}. Name the folder of a training run.")
+    run.config, run.result, run.card = (_json(run, name) for name in (CONFIG, RESULT, CARD))
+    run.metrics = _metrics(run)
+    for name in PROBES:
+        content = _json(run, f"{PROBE}/{name}.json")
+        if content is not None:
+            run.probes[name] = content
+            run.arrays[name] = _arrays(run, f"{PROBE}/{name}.npz")
+    if not run.damaged and not run.probes and run.config is run.result is run.metrics is None:
+        raise FileNotFoundError(
+            f"{run.path} is not the folder of a run: it has no {CONFIG}, {METRICS}, {RESULT}, and no {PROBE}/."
+        )
+    run.label = run.path.resolve().name
+    return run
+
+
+def read_runs(paths: Sequence[Path | str]) -> list[Run]:
+    """Several runs, labelled by the shortest setting that tells them apart: attention, else data too, else the folder.
+
+    Raises:
+        ValueError: no folder, or one twice.
+        FileNotFoundError: see `read_run`.
+    """
+    runs = [read_run(path) for path in paths]
+    if not runs:
+        raise ValueError("A report needs the folder of a run.")
+    places = [run.path.resolve() for run in runs]
+    if len(set(places)) < len(places):
+        raise ValueError("A folder was given twice. Name every run once.")
+    for settings in (("attention",), ("data", "attention"), ("recipe", "attention"), ("attention", "seed")):
+        labels = [" ".join(str(run.setting(name)) for name in settings) for run in runs]
+        if len(runs) > 1 and len(set(labels)) == len(runs) and all(run.config for run in runs):
+            for run, label in zip(runs, labels, strict=True):
+                run.label = label
+            break
+    return runs
+
+
+def _json(run: Run, name: str) -> dict[str, Any] | None:
+    path = run.path / name
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        run.damaged.append(f"{name} cannot be read as JSON ({error}).")
+        return None
+    if not isinstance(content, dict):
+        run.damaged.append(f"{name} must hold a JSON object, but holds a {type(content).__name__}.")
+        return None
+    return content
+
+
+def _metrics(run: Run) -> dict[str, list[float]] | None:
+    path = run.path / METRICS
+    if not path.is_file():
+        return None
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except (csv.Error, UnicodeDecodeError) as error:
+        run.damaged.append(f"{METRICS} cannot be read as a table ({error}).")
+        return None
+    if not rows or "epoch" not in rows[0]:
+        run.damaged.append(f"{METRICS} holds no epochs.")
+        return None
+    return {name: [_number(row[name]) for row in rows] for name in rows[0] if name}
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _arrays(run: Run, name: str) -> Arrays:
+    path = run.path / name
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        run.damaged.append(f"{name} cannot be read ({error}).")
+        return {}

@@ -1,0 +1,23 @@
+"""Figures from arrays. Every function returns a matplotlib `Figure` and draws nothing else."""
+
+from saccade.report.figures.cam import cam_rows, cam_steps
+from saccade.report.figures.energy import energy_bars
+from saccade.report.figures.firing import raster_figure, rates_by_layer, rates_figure
+from saccade.report.figures.gates import gate_figure
+from saccade.report.figures.learning import confusion_figure, learning_curves, steps_curve
+from saccade.report.figures.style import to_png, to_svg
+
+__all__ = [
+    "cam_rows",
+    "cam_steps",
+    "confusion_figure",
+    "energy_bars",
+    "gate_figure",
+    "learning_curves",
+    "raster_figure",
+    "rates_by_layer",
+    "rates_figure",
+    "steps_curve",
+    "to_png",
+    "to_svg",
+]

@@ -1,0 +1,119 @@
+"""How figures look, and how they become SVG for a page in two themes or PNG for a file.
+
+Lines and letters are drawn in a few fixed colours, which the SVG names as CSS variables: the page says what they are in
+light and in dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from saccade.errors import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT, LINE = "#1b1c1f", "#5d6168", "#c9ccd1"
+#: told apart with every common kind of colour blindness (after Okabe and Ito 2008), darkened to stand out on white
+SERIES = ("#0a66ab", "#c4470b", "#07795a", "#8d4bb0", "#866300", "#b0285f", "#3d6e8f", "#5f5f5f")
+VARIABLES = {
+    INK: "--ink",
+    FAINT: "--faint",
+    LINE: "--line",
+    **{color: f"--series-{i}" for i, color in enumerate(SERIES)},
+}
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10.0,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "figure.facecolor": "none",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": FAINT,
+    "ytick.labelcolor": FAINT,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "image.interpolation": "none",
+    "svg.fonttype": "none",
+}
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, Any]:
+    """A figure of so many inches and its axes [rows][columns], outside matplotlib's global state."""
+    matplotlib = require("matplotlib", "report")
+    figure_module = require("matplotlib.figure", "report")
+    with matplotlib.rc_context(_STYLE):
+        figure = figure_module.Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **grid)
+    return figure, axes
+
+
+def bare(axis: Axes) -> None:
+    """No frame and no ticks: for pictures."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
+def label(axis: Axes, text: str, **options: Any) -> None:
+    """Title of an axis."""
+    axis.set_title(text, color=INK, **options)
+
+
+def to_svg(figure: Figure, name: str, alt: str) -> str:
+    """A figure as an SVG element to put into a page: colours as CSS variables, ids that no other figure has.
+
+    Args:
+        name: letters, digits and hyphens, different for every figure of a page.
+        alt: what is to be seen, for those who do not see it.
+    """
+    matplotlib = require("matplotlib", "report")
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), _quiet():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub("|".join(VARIABLES), lambda found: f"var({VARIABLES[found[0]]})", svg)
+    # the page's own letters, not a list of fonts of the machine that drew
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", svg)
+    width = figure.get_figwidth() * 72
+    opening = f'<svg role="img" aria-label="{_escape(alt)}" style="width: 100%; max-width: {width:.0f}px"'
+    return re.sub(r'<svg\b(?: height="[^"]*"| width="[^"]*")*', opening, svg, count=1)
+
+
+def to_png(figure: Figure, dots_per_inch: int = 130) -> bytes:
+    """A figure as PNG on white."""
+    matplotlib = require("matplotlib", "report")
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE), _quiet():
+        figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801
+    """Letters that the font lacks (class names may be in any script) are drawn as boxes; no warning for each."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

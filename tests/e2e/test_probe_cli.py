@@ -1,0 +1,48 @@
+"""Looking inside from the command line: gates, CAM, energy and the page, from a run of a few batches."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from saccade.cli import main
+
+TINY = ["--width", "0.05", "--steps", "3", "--max-batches", "2", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("inside") / "run"
+    assert main(["train", "digits-dta", *TINY, "--run-dir", str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize("verb", ["cam", "gates", "energy"])
+def test_findings_lie_in_the_run(verb, run_dir, capsys):
+    assert main([verb, str(run_dir)]) == 0
+    assert capsys.readouterr().out.strip()
+    found = json.loads((run_dir / "probe" / f"{verb}.json").read_text())
+    assert found
+
+
+def test_the_page_needs_no_network_and_no_weights(run_dir, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    (run / "weights.safetensors").unlink()
+    assert main(["report", str(run)]) == 0
+    page = (run / "report" / "report.html").read_text()
+    assert not re.search(r"""(?:src|href)=["']https?:""", page)
+    assert "Confusion matrix" in page
+    assert len(page) < 3_000_000
+    assert "Confusion matrix" in (run / "report" / "report.md").read_text()
+
+
+def test_a_folder_that_is_no_run_gets_a_sentence(tmp_path, capsys):
+    for verb in ("cam", "gates", "energy", "report"):
+        assert main([verb, str(tmp_path / "nowhere")]) == 2
+        err = capsys.readouterr().err
+        assert "nowhere" in err
+        assert err.count("\n") == 1
