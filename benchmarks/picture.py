@@ -41,7 +41,7 @@ def gate(figure: Figure, ax: Axes, shown: Gate, sample: int) -> None:
     ax.set_ylabel("step", fontsize=9)
     ax.set_yticks(range(shown.shape[0]), [str(t + 1) for t in range(shown.shape[0])], fontsize=8)
     ax.tick_params(labelsize=8)
-    figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02).ax.tick_params(labelsize=8)
+    figure.colorbar(image, ax=ax, fraction=0.05, pad=0.03).ax.tick_params(labelsize=8)
 
 
 def draw(run: Path) -> Figure:
@@ -50,11 +50,13 @@ def draw(run: Path) -> Figure:
     x_BTCHW = torch.stack([test[i][0] for i in range(16)])
     gates = read_gates(model, x_BTCHW.transpose(0, 1))
     T = model.steps
-    figure = plt.figure(figsize=(9, 4.6), dpi=110, layout="constrained")
-    grid = figure.add_gridspec(2, 2 * T, height_ratios=(1.15, 1))
+    figure = plt.figure(figsize=(10, 4.6), dpi=100)
+    grid = figure.add_gridspec(
+        2, 2 * T, height_ratios=(1, 1), wspace=0.6, hspace=0.25, left=0.05, right=0.96, top=0.94, bottom=0.1
+    )
     for t in range(T):
         frame(figure.add_subplot(grid[0, 2 * t : 2 * t + 2]), x_BTCHW[SAMPLE, t], f"step {t + 1}")
-    gate(figure, figure.add_subplot(grid[1, :T]), gates[0], SAMPLE)
+    gate(figure, figure.add_subplot(grid[1, : T - 1]), gates[0], SAMPLE)
     gate(figure, figure.add_subplot(grid[1, T:]), gates[-1], SAMPLE)
     return figure
 

@@ -29,7 +29,7 @@ MISTAKES = {
     "batch": (["train", "--batch-size", "0"], "batch_size must be a whole number, 1 or more, not 0"),
     "epochs": (["train", "--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
     "steps": (["train", "--steps", "0"], "steps must be a whole number, 1 or more, not 0"),
-    "too small": (["train", "--model", "vggsnn", "--image-size", "8"], "halves its input 4 times, so input_size=(8, 8)"),
+    "too small": (["train", "--model", "vggsnn", "--image-size", "8"], "halves its input 4 times"),
     "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'tet'"),
     "which run": (["train", "--resume"], "--resume needs --run-dir"),
     "no run": (["eval", "nowhere"], "nowhere is not the folder of a run"),
