@@ -55,7 +55,7 @@ def row(runs: list[dict[str, Any]]) -> tuple[str, ...]:
         first["attention"],
         str(first["experiment"]["steps"]),
         f"{first['parameters']:,}",
-        str(len(runs)),
+        ", ".join(str(r["seed"]) for r in runs),
         f"{accuracy} of {first['test_samples']:,}",
         f"{statistics.mean(r['firing_rate'] for r in runs):.3f}",
         f"{statistics.median(r['seconds'] for r in runs):.0f} s",
