@@ -22,7 +22,7 @@ HEADER = (
     "attention",
     "T",
     "parameters",
-    "runs",
+    "seeds",
     "test accuracy",
     "firing rate",
     "training time",
