@@ -81,6 +81,7 @@ def run(words: list[str], point: list | None) -> int:
         os.dup2(log, 2)
         if point:
             arm(*point)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits "ignore"
         os._exit(main(words))
     if point and point[0] == "after":  # milliseconds
         time.sleep(point[1] / 1000)
