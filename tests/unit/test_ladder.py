@@ -22,6 +22,7 @@ LADDER = {
     "models": {"nn", "ops"},
     "train": {"models", "nn", "ops", "data"},
     "recipes": {"train"},
+    "ablate": {"train", "models", "nn", "ops", "data"},
     "probe": {"models", "nn", "ops"},
     "export": {"models", "nn", "ops"},
 }

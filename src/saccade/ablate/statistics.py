@@ -1,0 +1,119 @@
+"""What the records of a grid say: means, spreads, and paired comparisons on the same seeds.
+
+Two scores are kept apart. *Last*: the test accuracy after the last epoch, which nobody chose. *Max*: the best epoch by
+test accuracy, which is what many papers report; it is chosen on the test set and too high by construction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+from typing import Any
+
+from saccade.ablate.grid import label as label_of
+from saccade.errors import require
+
+Records = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired differences to the baseline, in points of accuracy, over the seeds that both have.
+
+    `low` and `high` bound the mean difference with 95 % confidence (Student's t); `p` is the paired t-test's, two
+    sides; `p_holm` is corrected for the number of comparisons of the table (Holm). They are None below two pairs.
+    """
+
+    pairs: int
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """All seeds of one variant; accuracies from 0 to 100, energy in nJ per sample, operations per sample."""
+
+    label: str
+    seeds: tuple[int, ...]
+    last_mean: float
+    last_sd: float | None
+    max_mean: float
+    max_sd: float | None
+    max_part: str
+    parameters: int
+    macs: float
+    acs: float
+    energy_nj: float
+    seconds: float
+    firing_rate: float
+    comparison: Comparison | None
+
+
+def summarise(records: Records, labels: Sequence[str]) -> list[Row]:
+    """A row per label that has records, in the order of the labels; the first is the baseline of the comparisons."""
+    groups = {label: [r for r in records if label_of(r["varied"]) == label] for label in labels}
+    groups = {label: found for label, found in groups.items() if found}
+    baseline = groups.get(labels[0])
+    compared = {label: compare(found, baseline) for label, found in groups.items() if baseline and label != labels[0]}
+    corrected = holm(compared)
+    return [_row(label, found, corrected.get(label)) for label, found in groups.items()]
+
+
+def compare(records: Records, baseline: Records) -> Comparison | None:
+    """Differences of the last epoch's test accuracy on the same seeds; None if there is no common seed."""
+    a, b = ({r["seed"]: 100 * r["test_accuracy"] for r in side} for side in (records, baseline))
+    differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+    if not differences:
+        return None
+    n, mean = len(differences), fmean(differences)
+    if n < 2:
+        return Comparison(n, mean, None, None, None)
+    error = stdev(differences) / math.sqrt(n)
+    if error == 0:  # the same difference at every seed: neither test nor interval is defined
+        return Comparison(n, mean, None, None, None)
+    t = require("scipy.stats", "train").t
+    reach = float(t.ppf(0.975, n - 1)) * error
+    return Comparison(n, mean, mean - reach, mean + reach, 2 * float(t.sf(abs(mean) / error, n - 1)))
+
+
+def holm(compared: Mapping[str, Comparison | None]) -> dict[str, Comparison]:
+    """The comparisons with Holm's correction: the k-th smallest of m values of p times (m - k + 1), never falling."""
+    found = {label: c for label, c in compared.items() if c is not None}
+    tested = sorted((c.p, label) for label, c in found.items() if c.p is not None)
+    reached = 0.0
+    for k, (p, label) in enumerate(tested):
+        reached = max(reached, min(1.0, p * (len(tested) - k)))
+        c = found[label]
+        found[label] = Comparison(c.pairs, c.mean, c.low, c.high, c.p, reached)
+    return found
+
+
+def _row(label: str, records: Records, comparison: Comparison | None) -> Row:
+    last = [100 * r["test_accuracy"] for r in records]
+    most = [100 * max(r["epochs_scored"]["accuracy"]) for r in records]
+    totals = [(r["energy"]["sums"]["total"], r["energy"]["samples"]) for r in records]
+    return Row(
+        label=label,
+        seeds=tuple(sorted(r["seed"] for r in records)),
+        last_mean=fmean(last),
+        last_sd=_spread(last),
+        max_mean=fmean(most),
+        max_sd=_spread(most),
+        max_part=records[0]["epochs_scored"]["part"],
+        parameters=records[0]["parameters"],
+        macs=fmean(total["macs"] / samples for total, samples in totals),
+        acs=fmean(total["acs"] / samples for total, samples in totals),
+        energy_nj=1e6 * fmean(r["energy"]["energy_mj"] for r in records),
+        seconds=median(r["seconds"] for r in records),
+        firing_rate=fmean(r["firing_rate"] for r in records),
+        comparison=comparison,
+    )
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None

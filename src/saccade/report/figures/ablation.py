@@ -1,0 +1,34 @@
+"""An ablation at a glance: every run as a dot, every variant's mean as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from saccade.report.figures.style import FAINT, INK, LINE, SERIES, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def ablation_figure(accuracies: Mapping[str, Sequence[float]]) -> Figure:
+    """Test accuracy after the last epoch.
+
+    Args:
+        accuracies: variant -> percent for every seed; the first is the baseline, whose mean goes through all rows.
+    """
+    figure, axes = new_figure(6.4, 0.9 + 0.34 * len(accuracies))
+    axis = axes[0, 0]
+    means = [sum(values) / len(values) for values in accuracies.values()]
+    axis.axvline(means[0], color=LINE, linewidth=1.2, zorder=0)
+    for row, (values, mean) in enumerate(zip(accuracies.values(), means, strict=True)):
+        axis.plot(values, [row] * len(values), "o", color=SERIES[0], markersize=5, alpha=0.55, markeredgewidth=0)
+        axis.plot([mean, mean], [row - 0.3, row + 0.3], color=SERIES[1], linewidth=2.2)
+    axis.set_yticks(range(len(accuracies)), list(accuracies))
+    axis.set_ylim(len(accuracies) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0, labelcolor=INK)
+    axis.tick_params(axis="x", labelcolor=FAINT)
+    axis.grid(True, axis="x")
+    axis.set_xlabel("test accuracy after the last epoch, % (dots: seeds; bars: means; line: mean of the first row)")
+    axis.xaxis.label.set_size(8.5)
+    return figure
