@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
 def probe_energy(run: OpenRun, samples: int, table: CostTable) -> tuple[EnergyReport, list[LayerFiring]]:
     """Write one run's operations, energy, firing rates and rasters."""
     from saccade.probe import measure_energy, measure_firing, record_spikes
-    from saccade.report.figures import raster_figure, rates_figure
+    from saccade.report.figures import raster_figure, raster_title, rates_figure
 
     batches = run.inputs(samples)
     report = measure_energy(run.model, batches, table)
@@ -58,7 +58,8 @@ def probe_energy(run: OpenRun, samples: int, table: CostTable) -> tuple[EnergyRe
     run.store("firing", {"samples": report.samples, "layers": summaries}, rasters)
     if layers:
         run.draw("rates", rates_figure([s["layer"] for s in summaries], [s["rate_per_step"] for s in summaries]))
-        run.draw("raster", raster_figure({name.removeprefix("raster "): found for name, found in rasters.items()}))
+        shown = ((layer, rasters[f"raster {layer['layer']}"]) for layer in summaries)
+        run.draw("raster", raster_figure({raster_title(layer, found.shape[1]): found for layer, found in shown}))
     return report, layers
 
 

@@ -36,7 +36,7 @@ def kind(block: Block) -> str:
 
 
 def _svg(picture: Picture) -> Any:
-    return _markup(to_svg(picture.figure, picture.name, picture.alt))
+    return _markup(to_svg(picture.figure, picture.name, picture.alt, picture.wide))
 
 
 def _code(text: str) -> Any:

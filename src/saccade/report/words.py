@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 NOTHING = "\u2013"
+#: keeps a number and its unit on one line
+_GAP = "\u00a0"
 _ENERGY_UNITS = (("mJ", 1.0), ("\u00b5J", 1e-3), ("nJ", 1e-6), ("pJ", 1e-9))
 
 
 def percent(share: Any, digits: int = 2) -> str:
     """0.9123 -> 91.23 %."""
-    return NOTHING if not _is_finite(share) else f"{100 * share:.{digits}f} %"
+    return NOTHING if not _is_finite(share) else f"{100 * share:.{digits}f}{_GAP}%"
 
 
 def count(number: Any) -> str:
@@ -29,9 +31,9 @@ def seconds(number: Any) -> str:
     if not _is_finite(number):
         return NOTHING
     if number < 1:
-        return f"{1000 * number:.1f} ms"
+        return f"{1000 * number:.1f}{_GAP}ms"
     if number < 60:
-        return f"{number:.1f} s"
+        return f"{number:.1f}{_GAP}s"
     whole = round(number)
     hours, rest = divmod(whole, 3600)
     return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
@@ -50,7 +52,7 @@ def energy(mj: Any) -> str:
     if not _is_finite(mj):
         return NOTHING
     name, size = energy_unit(mj)
-    return f"{mj / size:.4g} {name}"
+    return f"{mj / size:.4g}{_GAP}{name}"
 
 
 def value(setting: Any) -> str:

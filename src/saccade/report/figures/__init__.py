@@ -3,7 +3,7 @@
 from saccade.report.figures.ablation import ablation_figure
 from saccade.report.figures.cam import cam_rows, cam_steps
 from saccade.report.figures.energy import energy_bars
-from saccade.report.figures.firing import raster_figure, rates_by_layer, rates_figure
+from saccade.report.figures.firing import raster_figure, raster_title, rates_by_layer, rates_figure
 from saccade.report.figures.gates import gate_figure
 from saccade.report.figures.learning import confusion_figure, learning_curves, steps_curve
 from saccade.report.figures.style import to_png, to_svg
@@ -17,6 +17,7 @@ __all__ = [
     "gate_figure",
     "learning_curves",
     "raster_figure",
+    "raster_title",
     "rates_by_layer",
     "rates_figure",
     "steps_curve",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from saccade.report.figures.style import INK, SERIES, new_figure
+from saccade.report.figures.style import INK, SERIES, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ KINDS = {
 }
 
 
+@styled
 def energy_bars(networks: Mapping[str, Mapping[str, float]], unit: str) -> Figure:
     """One bar for each network, in parts.
 
@@ -25,7 +26,7 @@ def energy_bars(networks: Mapping[str, Mapping[str, float]], unit: str) -> Figur
         networks: label -> kind of layer -> energy, in `unit`.
         unit: written at the axis.
     """
-    figure, axes = new_figure(6.4, 1.25 + 0.42 * len(networks))
+    figure, axes = new_figure(WIDTH, 1.25 + 0.42 * len(networks))
     axis = axes[0, 0]
     names = list(networks)[::-1]
     left = dict.fromkeys(names, 0.0)
@@ -35,7 +36,8 @@ def energy_bars(networks: Mapping[str, Mapping[str, float]], unit: str) -> Figur
         for name, value in zip(names, values, strict=True):
             left[name] += value
     for i, name in enumerate(names):
-        axis.text(left[name], i, f"  {left[name]:.3g}", va="center", fontsize=9, color=INK)
+        place = {"xy": (left[name], i), "xytext": (4, 0), "textcoords": "offset points"}
+        axis.annotate(f"{left[name]:.3g}", **place, va="center", fontsize=9, color=INK)
     axis.set_xlabel(f"energy per sample ({unit})")
     axis.set_xlim(0, 1.15 * max([*left.values(), 1e-12]))
     axis.tick_params(axis="y", labelcolor=INK, length=0)

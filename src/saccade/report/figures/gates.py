@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saccade.report.figures.style import FAINT, bare, label, new_figure
+from saccade.report.figures.style import WIDTH, bare, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@styled
 def gate_figure(matrix: np.ndarray, sample: np.ndarray | None = None, space: np.ndarray | None = None) -> Figure:
     """A gate: its T x C means over a batch and for one sample, on one scale, and its T maps if it has space.
 
@@ -27,20 +28,19 @@ def gate_figure(matrix: np.ndarray, sample: np.ndarray | None = None, space: np.
     maps = 0 if space is None else 1.3
     rows = len(panels) + (space is not None)
     figure, axes = new_figure(
-        6.4, height * len(panels) + maps + 0.4, rows, 1, height_ratios=_ratios(panels, height, maps)
+        WIDTH, height * len(panels) + maps + 0.4, rows, 1, height_ratios=_ratios(panels, height, maps)
     )
     low = min(float(values.min()) for _, values in panels)
     high = max(float(values.max()) for _, values in panels)
     image: Any = None
     for axis, (title, values) in zip(axes[:, 0], panels, strict=False):
         image = axis.imshow(values, aspect="auto", cmap="viridis", vmin=low, vmax=max(high, low + 1e-6))
-        label(axis, title)
+        axis.set_title(title)
         axis.set_ylabel("step")
         axis.set_yticks(range(0, T, max(1, T // 5)), range(1, T + 1, max(1, T // 5)))
     axes[len(panels) - 1, 0].set_xlabel("channel")
     bar = figure.colorbar(image, ax=list(axes[: len(panels), 0]), aspect=12 * len(panels), pad=0.02)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelcolor=FAINT)
     if space is not None:
         _maps(axes[-1, 0], space)
     return figure
@@ -53,7 +53,7 @@ def _maps(axis: Any, space: np.ndarray) -> None:
     strip = np.hstack([piece for frame in space for piece in (frame, gap)][:-1])
     axis.imshow(strip, cmap="viridis", aspect="equal")
     bare(axis)
-    label(axis, f"the sample's maps, mean over channels, steps 1 to {T} (scale of their own)")
+    axis.set_title(f"the sample's maps, steps 1 to {T} (mean over channels, own scale)", fontsize=9)
 
 
 def _ratios(panels: list[Any], height: float, maps: float) -> list[float]:

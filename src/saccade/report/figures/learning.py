@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saccade.report.figures.style import FAINT, INK, SERIES, label, new_figure
+from saccade.errors import require
+from saccade.report.figures.style import INK, SERIES, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 6.4
 #: more classes than this, and the numbers in the cells cannot be read
 WRITABLE_CLASSES = 20
 
 
+@styled
 def learning_curves(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Loss and accuracy per epoch: the watched part as lines, the training part dashed.
 
     Args:
         runs: label -> columns of its metrics.csv, which may hold NaN.
     """
-    figure, axes = new_figure(WIDTH, 5.2, 2, 1, sharex=True)
+    figure, axes = new_figure(WIDTH, 4.6, 2, 1, sharex=True)
     for kind, axis in zip(("loss", "accuracy"), axes[:, 0], strict=True):
         for (name, columns), color in zip(runs.items(), _colors(len(runs)), strict=True):
             epochs = columns["epoch"]
@@ -32,8 +33,8 @@ def learning_curves(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
                 part = column.removesuffix(f"_{kind}")
                 style = {"linestyle": "--", "linewidth": 1.2} if part == "train" else {"marker": "o", "markersize": 3}
                 axis.plot(epochs, columns[column], color=color, label=f"{name}: {part}" if name else part, **style)
-        label(axis, kind)
-        _grid(axis)
+        axis.set_title(kind)
+        axis.grid(True, axis="y")
     _percent(axes[1, 0].yaxis)
     axes[1, 0].set_xlabel("epoch")
     _whole_numbers(axes[1, 0])
@@ -41,9 +42,10 @@ def learning_curves(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
     return figure
 
 
+@styled
 def steps_curve(runs: Mapping[str, Sequence[float]]) -> Figure:
     """Accuracy when the answers of the first 1, 2, ..., T steps are averaged; one line per run."""
-    figure, axes = new_figure(WIDTH, 3.0)
+    figure, axes = new_figure(WIDTH, 2.7)
     axis = axes[0, 0]
     for (name, accuracy), color in zip(runs.items(), _colors(len(runs)), strict=True):
         axis.plot(range(1, len(accuracy) + 1), accuracy, "o-", color=color, markersize=4, label=name)
@@ -51,24 +53,27 @@ def steps_curve(runs: Mapping[str, Sequence[float]]) -> Figure:
     axis.set_ylabel("accuracy")
     _percent(axis.yaxis)
     _whole_numbers(axis)
-    _grid(axis)
+    axis.grid(True, axis="y")
     if len(runs) > 1:
         axis.legend(fontsize=9)
     return figure
 
 
+@styled
 def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Counts [K, K], true classes as rows, shaded by the share of the row."""
+    """Counts [K, K], true classes as rows, shaded by the share of the row: nothing where it is 0."""
+    colors = require("matplotlib.colors", "report")
     matrix = np.asarray(matrix, dtype=np.int64)
     classes = len(matrix)
     side = min(WIDTH, 2.2 + 0.42 * classes)
     figure, axes = new_figure(side, side * 0.92)
     axis = axes[0, 0]
     share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
-    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    blue = np.array(colors.to_rgb(SERIES[0]))
+    axis.imshow(np.dstack([*np.broadcast_to(blue[:, None, None], (3, *share.shape)), share]))  # on any page's colour
     if classes <= WRITABLE_CLASSES:
         for row, column in np.argwhere(matrix > 0):
-            color = "#ffffff" if share[row, column] > 0.5 else "#10202f"  # on the shade, in both themes
+            color = "#ffffff" if share[row, column] > 0.7 else INK
             axis.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8, color=color)
         axis.set_xticks(range(classes), class_names, rotation=0 if max(map(len, class_names)) < 3 else 60)
         axis.set_yticks(range(classes), class_names)
@@ -79,12 +84,6 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
 
 def _colors(number: int) -> list[str]:
     return [SERIES[i % len(SERIES)] for i in range(number)]
-
-
-def _grid(axis: Axes) -> None:
-    axis.grid(True, axis="y")
-    axis.tick_params(labelcolor=FAINT)
-    axis.yaxis.label.set_color(INK)
 
 
 def _percent(axis: Any) -> None:

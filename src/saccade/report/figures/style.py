@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from saccade.errors import require
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+P = ParamSpec("P")
+
+#: inches: letters of 10 points keep 10 pixels where a phone shows the figure at its full width
+WIDTH = 5.0
+#: pixels of the page per point of the figure, at most
+PIXELS_PER_POINT = 1.45
 INK, FAINT, LINE = "#1b1c1f", "#5d6168", "#c9ccd1"
 #: told apart with every common kind of colour blindness (after Okabe and Ito 2008), darkened to stand out on white
 SERIES = ("#0a66ab", "#c4470b", "#07795a", "#8d4bb0", "#866300", "#b0285f", "#3d6e8f", "#5f5f5f")
@@ -53,14 +61,21 @@ _STYLE = {
 }
 
 
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """A function that draws in the style of this page, and leaves matplotlib's settings alone."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with require("matplotlib", "report").rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, Any]:
     """A figure of so many inches and its axes [rows][columns], outside matplotlib's global state."""
-    matplotlib = require("matplotlib", "report")
-    figure_module = require("matplotlib.figure", "report")
-    with matplotlib.rc_context(_STYLE):
-        figure = figure_module.Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, **grid)
-    return figure, axes
+    figure = require("matplotlib.figure", "report").Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **grid)
 
 
 def bare(axis: Axes) -> None:
@@ -70,17 +85,13 @@ def bare(axis: Axes) -> None:
     axis.spines[:].set_visible(False)
 
 
-def label(axis: Axes, text: str, **options: Any) -> None:
-    """Title of an axis."""
-    axis.set_title(text, color=INK, **options)
-
-
-def to_svg(figure: Figure, name: str, alt: str) -> str:
+def to_svg(figure: Figure, name: str, alt: str, wide: bool = False) -> str:
     """A figure as an SVG element to put into a page: colours as CSS variables, ids that no other figure has.
 
     Args:
         name: letters, digits and hyphens, different for every figure of a page.
         alt: what is to be seen, for those who do not see it.
+        wide: keeps its size on a small screen, instead of shrinking to the screen's width.
     """
     matplotlib = require("matplotlib", "report")
     buffer = io.StringIO()
@@ -93,8 +104,9 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     svg = re.sub("|".join(VARIABLES), lambda found: f"var({VARIABLES[found[0]]})", svg)
     # the page's own letters, not a list of fonts of the machine that drew
     svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", svg)
-    width = figure.get_figwidth() * 72
-    opening = f'<svg role="img" aria-label="{_escape(alt)}" style="width: 100%; max-width: {width:.0f}px"'
+    width = f"{figure.get_figwidth() * 72 * PIXELS_PER_POINT:.0f}px"
+    size = f"width: {width}" if wide else f"width: 100%; max-width: {width}"
+    opening = f'<svg role="img" aria-label="{_escape(alt)}" style="{size}"'
     return re.sub(r'<svg\b(?: height="[^"]*"| width="[^"]*")*', opening, svg, count=1)
 
 

@@ -58,8 +58,8 @@ def _cam_pictures(group: Sequence[Run], runs: Sequence[Run]) -> list[Block]:
             slug("cam", first.label),
             cam_rows(arrays["pictures"], {name: values.mean(0) for name, values in maps.items()}, titles),
             f"Grad-CAM of {N} samples, of the classes {', '.join(titles)}, by {listed(group)}.",
-            f"Mean over {T} steps; each map is divided by its greatest value over all steps. Class explained: "
-            f"{cam['explains']}. Layer: {layers}.",
+            f"Mean over {T} steps, from the least to the greatest value of each map: where, not how much. Class "
+            f"explained: {cam['explains']}. Layer: {layers}.",
             wide=True,
         )
     ]
@@ -71,7 +71,7 @@ def _cam_pictures(group: Sequence[Run], runs: Sequence[Run]) -> list[Block]:
             slug("cam-steps", first.label, i),
             cam_steps(arrays["frames"][:, i], {name: values[:, i] for name, values in maps.items()}),
             f"Grad-CAM of one sample of class {titles[i]} at each of {T} steps, by {listed(group)}.",
-            f"A sample of class {titles[i]}, step by step.",
+            f"A sample of class {titles[i]}, step by step, on one scale for all steps of a network.",
             wide=True,
         )
         for i in range(N)

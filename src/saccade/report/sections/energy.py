@@ -30,7 +30,7 @@ def energy_section(runs: Sequence[Run]) -> Section:
         if left_out:
             names = ", ".join(f"{name} ({words.count(entries)} results)" for name, entries in left_out.items())
             blocks.append(Missing(f"{prefix(run, runs)}not counted, because no rule is known: {names}."))
-        blocks.append(Fold(f"{prefix(run, runs)}layer by layer", [_layers(run)]))
+        blocks.append(Fold(f"{prefix(run, runs)}operations, layer by layer", [_layers(run)]))
     return Section("energy", "Energy", blocks)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from saccade.report import words
 from saccade.report.blocks import Block, Fold, Missing, Picture, Section, Table
 from saccade.report.content import Run
-from saccade.report.figures import raster_figure, rates_by_layer, rates_figure
+from saccade.report.figures import raster_figure, raster_title, rates_by_layer, rates_figure
 from saccade.report.sections.parts import listed, prefix, slug, with_probe
 
 #: layers of a raster, evenly spaced from first to last
@@ -41,8 +43,7 @@ def firing_section(runs: Sequence[Run]) -> Section:
 def _firing_details(run: Run, runs: Sequence[Run], layers: Sequence[dict[str, Any]]) -> list[Block]:
     samples = run.probes["firing"]["samples"]
     dead, silent = sum(layer["dead"] for layer in layers), sum(layer["neurons"] for layer in layers)
-    rasters = {k.removeprefix("raster "): v for k, v in run.arrays.get("firing", {}).items() if k.startswith("raster ")}
-    chosen = dict(list(rasters.items())[:: max(1, -(-len(rasters) // MOST_RASTERS))])
+    chosen = _rasters(run, layers)
     blocks: list[Block] = [
         Picture(
             slug("rates", run.label),
@@ -74,3 +75,12 @@ def _firing_details(run: Run, runs: Sequence[Run], layers: Sequence[dict[str, An
     caption = f"Neurons that never or always fire, in {samples} samples and all steps"
     blocks.append(Fold("Numbers, layer by layer", [Table(caption, header, rows)]))
     return blocks
+
+
+def _rasters(run: Run, layers: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Rasters [T, n] of a few layers, evenly spaced from first to last, by their titles."""
+    found = run.arrays.get("firing", {})
+    there = [layer for layer in layers if f"raster {layer['layer']}" in found]
+    chosen = dict.fromkeys(round(i) for i in np.linspace(0, len(there) - 1, MOST_RASTERS)) if there else ()
+    rasters = ((there[i], found[f"raster {there[i]['layer']}"]) for i in chosen)
+    return {raster_title(layer, raster.shape[1]): raster for layer, raster in rasters}

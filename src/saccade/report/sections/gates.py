@@ -13,6 +13,11 @@ from saccade.report.sections.parts import prefix, slug, with_probe
 
 #: a network with a gate in every block would fill the page; the others are folded away
 MOST_GATES = 4
+DEVIATION = (
+    "Deviation: a gate's standard deviation over its mean, 0 for a gate that is the same everywhere and does nothing "
+    "that the next weights could not; then the same of its means along one axis alone: over time, channels, samples, "
+    "space."
+)
 
 
 def gates_section(runs: Sequence[Run]) -> Section:
@@ -32,6 +37,8 @@ def gates_section(runs: Sequence[Run]) -> Section:
         if len(pictures) < len(gates):
             blocks.append(Missing(f"{prefix(run, runs)}the arrays of {len(gates) - len(pictures)} gates are missing."))
         blocks.append(_gate_table(run, runs, gates))
+    if any(isinstance(block, Table) for block in blocks):
+        blocks.append(Text(DEVIATION))
     return Section("gates", "Gates", blocks)
 
 
@@ -73,8 +80,4 @@ def _gate_table(run: Run, runs: Sequence[Run], gates: Sequence[dict[str, Any]]) 
         ]
         for gate in gates
     ]
-    caption = (
-        f"{prefix(run, runs)}deviation: standard deviation over mean, 0 for a gate that is the same everywhere and "
-        "does nothing the next weights could not; then of its means along one axis alone"
-    )
-    return Table(caption, header, rows)
+    return Table(f"{prefix(run, runs)}gates in numbers", header, rows)

@@ -74,7 +74,7 @@ def confusion_section(runs: Sequence[Run]) -> Section:
                 confusion_figure(matrix, names),
                 f"Confusion matrix of {int(matrix.sum())} samples and {len(matrix)} classes. "
                 + _confused(matrix, names),
-                f"{prefix(run, runs)}counts on {int(matrix.sum())} test samples; shade: share of the true class. "
+                f"{prefix(run, runs)}{int(matrix.sum())} test samples, counted; shade: share of the true class. "
                 + _confused(matrix, names),
             )
         )
@@ -99,7 +99,8 @@ def _confused(matrix: np.ndarray, names: Sequence[str]) -> str:
     if not wrong.any():
         return "No sample is taken for another class."
     row, column = divmod(int(wrong.argmax()), len(wrong))
-    return f"Most often, {names[row]} is taken for {names[column]}: {int(wrong[row, column])} times."
+    times = int(wrong[row, column])
+    return f"Most often, {names[row]} is taken for {names[column]}: {'once' if times == 1 else f'{times} times'}."
 
 
 def steps_section(runs: Sequence[Run]) -> Section:

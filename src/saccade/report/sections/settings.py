@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,14 @@ def summary_section(runs: Sequence[Run]) -> Section:
         blocks.append(Missing(f"{who} has no {RESULT}: it is not finished, so there is no test score."))
     if any(run.score("max_batches") for run in runs):
         blocks.append(Missing("Epochs were cut short by max_batches: the scores are of a quick try."))
+    for run in runs:
+        broken = [
+            name
+            for name, number in (run.result or {}).items()
+            if isinstance(number, float) and not math.isfinite(number)
+        ]
+        if broken:
+            blocks.append(Missing(f"{prefix(run, runs)}not finite in {RESULT}: {', '.join(broken)}."))
     notes = {run.score("data_note") for run in runs} - {None, ""}
     blocks += [Text(f"Data: {note}.") for note in sorted(notes)]
     damage = [f"{prefix(run, runs)}{text}" for run in runs for text in run.damaged]
@@ -81,7 +90,7 @@ def timing_section(runs: Sequence[Run]) -> Section:
         ("precision", lambda run: run.score("precision") or words.NOTHING),
         ("neuron kernels", lambda run: words.value(run.score("lif_backends")) if run.result else words.NOTHING),
     ]
-    table = by_run("Timing", runs, rows)
+    table = by_run("Times", runs, rows)
     blocks: list[Block] = [table] if table.rows else [Missing("No times were recorded.")]
     blocks.append(Text("Times are of the machine named under Environment, with whatever else it was doing."))
     return Section("timing", "Timing", blocks)
@@ -104,7 +113,11 @@ def environment_section(runs: Sequence[Run]) -> Section:
     def version(name: str) -> Any:
         return lambda run: str(origins[run.label].get("versions", {}).get(name, words.NOTHING))
 
-    rows = [("hardware", origin("hardware")), ("commit", origin("commit")), ("seed", origin("seed"))]
+    def commit(run: Run) -> str:
+        whole = origins[run.label].get("commit") or ""
+        return re.sub(r"\b([0-9a-f]{12})[0-9a-f]+", r"\1", str(whole)) or words.NOTHING
+
+    rows = [("hardware", origin("hardware")), ("commit", commit), ("seed", origin("seed"))]
     table = by_run("Where it ran", runs, [*rows, *((name, version(name)) for name in libraries)])
     if not table.rows:
         return Section("environment", "Environment", [Missing(f"Neither {RESULT} nor a card says where this ran.")])
