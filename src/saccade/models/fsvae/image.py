@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from saccade.models.fsvae.layers import MakeNeuron, SpikingConv, SpikingLinear
@@ -69,10 +70,14 @@ class ReadOut(nn.Module):
         super().__init__()
         self.gate = gate
 
+    @property
+    def by_potential(self) -> bool:
+        """Whether nothing weighs the steps but the leak, so that the read-out is linear up to its tanh."""
+        return isinstance(self.gate.attention, NoAttention)
+
     def forward(self, x: Tensor) -> Tensor:
         gated = self.gate(x)
-        by_potential = isinstance(self.gate.attention, NoAttention)
-        return (membrane_readout(gated) if by_potential else mean_readout(gated)).tanh()
+        return (membrane_readout(gated) if self.by_potential else mean_readout(gated)).tanh()
 
 
 class Decoder(nn.Module):
@@ -100,8 +105,23 @@ class Decoder(nn.Module):
         x = self.from_latent(z).unflatten(-1, (-1, LAST_SIDE, LAST_SIDE))
         for stage in self.stages:
             x = stage(x)
-        x = self.to_image(fold_time(self.last(x)))
-        return self.readout(unfold_time(x, z.shape[0]))
+        spikes = self.last(x)
+        if self.readout.by_potential and torch.is_grad_enabled():
+            return self._convolve_potential(spikes).tanh()
+        return self.readout(unfold_time(self.to_image(fold_time(spikes)), z.shape[0]))
+
+    def _convolve_potential(self, spikes: Tensor) -> Tensor:
+        """What `readout` sums, with the sum over time before the convolution: [T, B, C, H, W] -> [B, C', H, W].
+
+        Both are linear, so they can change places, and the convolution, forward and backward, has one image to do
+        in place of T. For training only: a spiking machine convolves spikes, and that is what is counted elsewhere.
+        """
+        # channels come last in memory, so seen this way the sum is one product of a row and a matrix, without a copy
+        potential = membrane_readout(spikes.movedim(2, -1)).movedim(-1, 1)
+        conv = self.to_image
+        weighted = nn.functional.conv_transpose2d(potential, conv.weight, stride=1, padding=1)
+        assert conv.bias is not None
+        return weighted + membrane_readout(conv.bias.expand(len(spikes), -1)).view(-1, 1, 1)
 
 
 def doubling(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
