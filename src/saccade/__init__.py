@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from saccade.models import create_model, list_models, load_official
+    from saccade.deployment import deploy
+    from saccade.models import create_model, list_models, list_weights, load_official, weights_card
     from saccade.nn import IF, LIF, PLIF
     from saccade.nn.attention import create_attention, list_attention
 
 _HOME = {
     "create_attention": "saccade.nn.attention",
     "create_model": "saccade.models",
+    "deploy": "saccade.deployment",
     "IF": "saccade.nn",
     "LIF": "saccade.nn",
     "list_attention": "saccade.nn.attention",
     "list_models": "saccade.models",
+    "list_weights": "saccade.models",
     "load_official": "saccade.models",
     "PLIF": "saccade.nn",
+    "weights_card": "saccade.models",
 }
 
 __all__ = [  # noqa: RUF022  the order of the README
@@ -32,7 +36,10 @@ __all__ = [  # noqa: RUF022  the order of the README
     "create_model",
     "list_attention",
     "list_models",
+    "list_weights",
     "load_official",
+    "weights_card",
+    "deploy",
     "IF",
     "LIF",
     "PLIF",

@@ -20,6 +20,7 @@ LADDER = {
     "report": set(),
     "nn": {"ops"},
     "models": {"nn", "ops"},
+    "deployment": {"models", "nn", "ops"},
     "train": {"models", "nn", "ops", "data"},
     "recipes": {"train"},
     "ablate": {"train", "models", "nn", "ops", "data"},
@@ -75,8 +76,8 @@ for name in saccade.list_attention():
 print("ok")
 """
 EXTRAS = {
-    "aedat", "lightning", "matplotlib", "numba", "psutil", "rich", "safetensors", "scipy", "sklearn", "spikingjelly",
-    "tensorboard", "torchmetrics", "torchvision", "triton", "tyro",
+    "aedat", "huggingface_hub", "lightning", "matplotlib", "numba", "psutil", "rich", "safetensors", "scipy", "sklearn",
+    "spikingjelly", "tensorboard", "torchmetrics", "torchvision", "triton", "tyro",
 }  # fmt: skip
 
 

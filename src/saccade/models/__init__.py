@@ -5,6 +5,8 @@ from saccade.models.msresnet import MSBlock, MSResNet
 from saccade.models.network import SpikingNetwork
 from saccade.models.official import load_official
 from saccade.models.registry import create_model, list_models, model_options, recreate_model, register_model
+from saccade.models.sources import list_weights
+from saccade.models.weights import weights_card
 
 __all__ = [
     "MSBlock",
@@ -12,8 +14,10 @@ __all__ = [
     "SpikingNetwork",
     "create_model",
     "list_models",
+    "list_weights",
     "load_official",
     "model_options",
     "recreate_model",
     "register_model",
+    "weights_card",
 ]

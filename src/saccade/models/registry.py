@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from saccade.errors import unknown_name
@@ -52,31 +53,50 @@ def model_entry(name: str) -> ModelEntry:
     return _REGISTRY[name]
 
 
-def model_options(name: str) -> list[str]:
-    """Every keyword that `create_model(name, ...)` takes: those of its class, then those of all networks."""
+def model_defaults(name: str) -> dict[str, Any]:
+    """Every keyword that `create_model(name, ...)` takes, those of its class first, and what each is if left out."""
     entry = model_entry(name)
-    options: dict[str, None] = {}
+    found: dict[str, Any] = {}
     for cls in entry.cls.__mro__:
         if issubclass(cls, SpikingNetwork) and "__init__" in vars(cls):
             parameters = inspect.signature(cls.__init__).parameters.values()
-            options.update({p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY})
-    return [option for option in options if option not in entry.preset]
+            for parameter in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
+                found.setdefault(parameter.name, parameter.default)
+    return {option: entry.defaults.get(option, value) for option, value in found.items() if option not in entry.preset}
 
 
-def create_model(name: str, **options: Any) -> SpikingNetwork:
-    """Build a network by name.
+def model_options(name: str) -> list[str]:
+    """Every keyword that `create_model(name, ...)` takes: those of its class, then those of all networks."""
+    return list(model_defaults(name))
+
+
+def create_model(name: str | None = None, *, weights: Path | str | None = None, **options: Any) -> SpikingNetwork:
+    """Build a network by name, or take a trained one.
 
         model = create_model("msresnet18", num_classes=10, steps=6, in_channels=3, attention="dta")
         logits = model(x)        # [B, C, H, W] or [T, B, C, H, W] -> [T, B, K]
 
+        model = create_model("msresnet18", weights="digits-dta")      # all options from the card
+
     Args:
-        name: one of `list_models()`.
+        name: one of `list_models()`; may be left out with `weights`, whose card names it.
+        weights: trained weights: a name of `list_weights()`; the folder of a run, or any with weights.safetensors and
+            card.json; a .safetensors file with its card beside it; or "hf:owner/repo" or
+            "hf:owner/repo/NAME.safetensors" on the Hugging Face hub. The network is built as its card says and
+            returned in evaluation mode: call `.train()` to train on. Options that are given too must be what the card
+            has; `backend` is free. Nothing is unpickled.
         **options: those of `SpikingNetwork`, which all networks take (`num_classes`, `steps`, `in_channels`,
             `input_size`, `width`, `attention`, `attention_options`, `placement`, `backend`), and the network's own.
 
     Raises:
-        ValueError: unknown name or option (with the nearest ones), or a value that makes no sense.
+        ValueError: unknown name or option (with the nearest ones), a value that makes no sense, options that contradict
+            the weights' card, or weights that are damaged.
+        FileNotFoundError: weights that are not there or cannot be fetched.
     """
+    if weights is not None:
+        return _with_weights(weights, name, options)
+    if name is None:
+        raise ValueError(f"create_model needs the name of a network ({', '.join(list_models())}), or weights=...")
     entry = model_entry(name)
     known = model_options(name)
     for option in options:
@@ -86,6 +106,17 @@ def create_model(name: str, **options: Any) -> SpikingNetwork:
     model = entry.cls(**entry.preset, **options)
     model.created_with = {"name": name, **options}
     return model
+
+
+def _with_weights(weights: Path | str, name: str | None, options: dict[str, Any]) -> SpikingNetwork:
+    from saccade.models.weights import load_weights  # which builds the network from its card, with this file
+
+    if name is not None:
+        model_entry(name)
+    asked = {key: value for key, value in options.items() if key != "backend"}
+    if name is not None:
+        asked = {"name": name, **asked}
+    return load_weights(weights, options.get("backend", "auto"), asked)[0]
 
 
 def recreate_model(created_with: Mapping[str, Any]) -> SpikingNetwork:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from saccade.atomic import replacing, write_text
-from saccade.errors import require
+from saccade.errors import require, unknown_name
 from saccade.models.network import SpikingNetwork
-from saccade.models.registry import recreate_model
+from saccade.models.registry import model_defaults, recreate_model
+from saccade.models.sources import CARD, locate
 
-WEIGHTS, CARD = "weights.safetensors", "card.json"
 FORMAT = 1
 
 
@@ -41,32 +42,67 @@ def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) 
     write_text(path.with_name(CARD), json.dumps(full, indent=2) + "\n")
 
 
-def load_weights(source: Path | str, backend: str = "auto") -> tuple[SpikingNetwork, dict[str, Any]]:
+def load_weights(
+    source: Path | str, backend: str = "auto", asked: Mapping[str, Any] | None = None
+) -> tuple[SpikingNetwork, dict[str, Any]]:
     """The network, built from its card and in evaluation mode, and the card.
 
     Args:
-        source: a folder with weights.safetensors and card.json (such as a run's), or the weights' file.
+        source: a name of `list_weights()`, a folder such as a run's, a file, or "hf:owner/repo"; see `sources.locate`.
         backend: LIF kernel of the network; not a property of the weights, so not on the card.
+        asked: arguments of `create_model` that the card must agree with, "name" among them.
 
     Raises:
-        FileNotFoundError: weights or card are missing.
-        ValueError: a file is damaged, the two do not belong together, or the weights do not fit the network.
+        FileNotFoundError: weights or card are missing, or cannot be fetched.
+        ValueError: a file is damaged, the two do not belong together, the weights do not fit the network, or the card
+            says something else than was asked.
     """
-    source = Path(source)
-    path = source / WEIGHTS if source.is_dir() else source
-    for needed in (path, path.with_name(CARD)):
-        if not needed.is_file():
-            raise FileNotFoundError(
-                f"{needed} does not exist. Weights come as two files in one folder, {WEIGHTS} and {CARD}; a training "
-                f"run writes them when it ends."
-            )
-    card = read_card(path.with_name(CARD))
-    tensors = _read_tensors(path)
-    if card["sha256"] != _sha256(path):
-        raise ValueError(f"{path} is not the file that {path.with_name(CARD)} describes (another sha256).")
+    files = locate(source)
+    card = read_card(files.card)
+    check_asked(card["model"], asked or {}, source)
+    tensors = _read_tensors(files.weights)
+    if card["sha256"] != _sha256(files.weights):
+        raise ValueError(f"{files.weights} is not the file that {files.card} describes (another sha256).")
     model = recreate_model({**card["model"], "backend": backend})
-    _fill(model, tensors, path)
+    _fill(model, tensors, files.weights)
     return model.eval(), card
+
+
+def weights_card(source: Path | str) -> dict[str, Any]:
+    """What the card of trained weights says: network, data, score, seed, commit, versions, hardware, license.
+
+    Args:
+        source: a name of `list_weights()`, a folder, a file, or "hf:owner/repo"; see `sources.locate`.
+
+    Raises:
+        FileNotFoundError: weights or card are missing, or cannot be fetched.
+        ValueError: an unknown name, or a damaged card.
+    """
+    return read_card(locate(source).card)
+
+
+def check_asked(built_with: Mapping[str, Any], asked: Mapping[str, Any], source: Path | str) -> None:
+    """ValueError unless everything that was asked for is what the weights' network was built with.
+
+    Args:
+        built_with: the card's "model". What it does not name has the network's default value.
+        asked: arguments of `create_model`, "name" among them.
+        source: named in the error.
+    """
+    defaults = model_defaults(built_with["name"])
+    has = {**defaults, **built_with}
+    has["steps"] = has.pop("resized_steps", has["steps"])
+    differing = []
+    for key, value in asked.items():
+        if key in has and _plain(value) != _plain(has[key]):
+            differing.append(f"{key}={value!r} (the card has {_plain(has[key])!r})")
+        elif key not in has and asked.get("name", has["name"]) == has["name"]:
+            raise unknown_name(f"option of model {has['name']!r}", key, defaults)
+    if differing:
+        raise ValueError(
+            f"The weights {str(source)!r} are of another network than was asked for: {', '.join(differing)}. Leave "
+            "these out to take what the card has. For another T, load them and call resize_steps on the network."
+        )
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -106,6 +142,13 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
                 f"{list(wanted[name].shape)}."
             )
     model.load_state_dict(tensors)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back; no options at all are the same as None."""
+    if isinstance(value, Mapping):
+        return dict(value) or None
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _some(names: list[str]) -> str:

@@ -100,7 +100,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
     """
     e = experiment
     size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": info.size}
-    options = {
+    options: dict[str, Any] = {
         **({"image_size": _square(e.model, info)} if generates(e.model) else size),
         "steps": e.steps,
         "in_channels": info.in_channels,
@@ -114,7 +114,8 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         if name in options:
             raise ValueError(f"model_options cannot set {name}: it has a field of its own, or comes from the data set.")
     torch.manual_seed(e.seed)
-    return create_model(e.model, **options, **e.model_options)
+    options.update(e.model_options)
+    return create_model(e.model, **options)
 
 
 def _square(model: str, info: DataInfo) -> int:
