@@ -1,0 +1,81 @@
+"""The inference loops, compiled by numba on first use (this file needs numba; import it through `neuron.py`).
+
+As in `ops.lif`, a sequence is flat memory, one step after the other, cut into blocks of neurons that stay in the cache
+while time runs; roundings are those of the reference, so that spikes are equal to the last bit. What differs from
+training: spikes may be written as bytes or over the currents, and the potentials `v` outlive the call, so that a
+sequence can be fed in pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+
+Array = np.ndarray[Any, Any]
+Loop = Callable[..., Any]
+
+
+def _compiled(parallel: bool = False) -> Callable[[Loop], Loop]:
+    """njit, cached on disk beside this file or in the user's cache folder, or in memory if neither can be written."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": parallel}
+
+    def decorate(function: Loop) -> Loop:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:
+            return njit(**options)(function)
+
+    return decorate
+
+
+@_compiled()
+def fire(
+    x: Array, stride: int, out: Array, v: Array, constants: Array, hard: bool, block: int, first: int, last: int
+) -> None:
+    """Run some blocks of neurons over the steps at hand: `x` currents, `out` spikes, `v` potentials, in and out.
+
+    `stride` is the distance in x from a step to the next, 0 if one image stands for all steps. `out` may be `x`.
+    """
+    decay, gain, threshold = constants[0], constants[1], constants[2]
+    zero = x.dtype.type(0)
+    neurons = v.size
+    steps = out.size // neurons
+    for k in range(first, last):
+        a, b = k * block, min((k + 1) * block, neurons)
+        v_k = v[a:b]
+        for t in range(steps):
+            x_t, out_t = x[t * stride + a : t * stride + b], out[t * neurons + a : t * neurons + b]
+            if hard:
+                for i in range(b - a):
+                    u = decay * v_k[i] + gain * x_t[i]
+                    out_t[i] = u > threshold
+                    v_k[i] = u * zero if u > threshold else u
+            else:
+                for i in range(b - a):
+                    u = decay * v_k[i] + gain * x_t[i]
+                    out_t[i] = u > threshold
+                    v_k[i] = u - threshold if u > threshold else u
+
+
+@_compiled(parallel=True)
+def fire_parallel(
+    x: Array, stride: int, out: Array, v: Array, constants: Array, hard: bool, block: int, blocks: int, parts: int
+) -> None:
+    """`fire` of all blocks, in `parts` equal shares."""
+    for p in prange(parts):
+        fire(x, stride, out, v, constants, hard, block, p * blocks // parts, (p + 1) * blocks // parts)
+
+
+@_compiled()
+def count(spikes: Array, counts: Array) -> None:
+    """Spikes per image and channel: bytes [images, pixels, C] -> int32 [images, C]."""
+    images, pixels, channels = spikes.shape
+    for n in range(images):
+        for c in range(channels):
+            counts[n, c] = 0
+        for p in range(pixels):
+            for c in range(channels):
+                counts[n, c] += spikes[n, p, c]

@@ -1,0 +1,118 @@
+"""Neurons for inference: spikes as bytes or in place, fed in pieces of time.
+
+Sequences are [T, B, ...] whose steps follow one another in memory, in channels-last order if they have height and
+width; `packed` brings any sequence into that form.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.nn.folding import fold_time, unfold_time
+from saccade.nn.neuron import LIF
+from saccade.ops.lif import cpu
+
+PARALLEL_FROM = 1 << 17  # elements: below, waking the other threads costs more than they save
+BLOCK = 1024  # neurons
+_PROCESS = os.getpid()  # OpenMP must not be entered again in a forked child
+
+
+def packed(x: Tensor) -> Tensor:
+    """[T, B, ...] with its steps one after the other in memory, [T, B, C, H, W] in channels-last order."""
+    if x.ndim != 5:
+        return x.contiguous()
+    return unfold_time(fold_time(x).contiguous(memory_format=torch.channels_last), x.shape[0])
+
+
+def empty_steps(steps: int, like: Tensor, dtype: torch.dtype) -> Tensor:
+    """[steps, ...] packed, with the trailing shape of `like`, not initialised."""
+    shape = (steps, *like.shape[1:])
+    if like.ndim != 5:
+        return torch.empty(shape, dtype=dtype, device=like.device)
+    T, B, C, H, W = shape
+    return torch.empty((T, B, H, W, C), dtype=dtype, device=like.device).permute(0, 1, 4, 2, 3)
+
+
+class Fire:
+    """One run of a LIF neuron over a sequence that may come in pieces: `fire(x, out)`, piece after piece.
+
+    The potentials start at 0. `x` [t, ...] currents; `out` [t, ...] spikes, of x's dtype or uint8, may be x itself.
+    A static image is x.expand(t, ...). Both packed, and of the same layout from call to call.
+    """
+
+    def __init__(self, neuron: LIF) -> None:
+        decay, gain = neuron._decay_and_gain()
+        self.constants = (float(decay), float(gain), neuron.spec.threshold)
+        self.hard = neuron.spec.reset == "hard"
+        self.compiled = neuron.backend != "reference" and cpu.unavailable() is None
+        self.v: Tensor | None = None
+
+    def __call__(self, x: Tensor, out: Tensor) -> Tensor:
+        if self.compiled and x.device.type == "cpu" and x.numel():
+            self._compiled(x, out)
+        else:
+            self._plain(x, out)
+        return out
+
+    def _plain(self, x: Tensor, out: Tensor) -> None:
+        decay, gain, threshold = self.constants
+        for t in range(len(out)):
+            u = gain * x[t] if self.v is None else decay * self.v + gain * x[t]
+            fired = u > threshold
+            out[t] = fired
+            self.v = u * ~fired if self.hard else u - threshold * fired.to(u.dtype)
+
+    def _compiled(self, x: Tensor, out: Tensor) -> None:
+        neurons = x.shape[1:].numel()
+        if self.v is None:
+            self.v = x.new_zeros(neurons)
+        arrays = _flat(x), x.stride(0), _flat(out), self.v.numpy(), self._numbers(x)
+        _launch(*arrays, self.hard, neurons, out.numel())
+
+    def _numbers(self, x: Tensor) -> np.ndarray[Any, Any]:
+        return np.array(self.constants, np.float32 if x.dtype == torch.float32 else np.float64)
+
+
+def _flat(x: Tensor) -> np.ndarray[Any, Any]:
+    length = (len(x) - 1) * x.stride(0) + x.shape[1:].numel()
+    return x.as_strided((length,), (1,)).numpy()
+
+
+def _launch(x: Any, stride: int, out: Any, v: Any, constants: Any, hard: bool, neurons: int, work: int) -> None:
+    import numba
+
+    from saccade.deployment import kernel
+
+    config: Any = numba.config
+    blocks = math.ceil(neurons / BLOCK)
+    threads = min(torch.get_num_threads(), config.NUMBA_NUM_THREADS, blocks)
+    if threads == 1 or work < PARALLEL_FROM or os.getpid() != _PROCESS:
+        kernel.fire(x, stride, out, v, constants, hard, BLOCK, 0, blocks)
+        return
+    with cpu._PARALLEL:  # numba's simplest threading layer aborts when two threads enter it at once
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        try:
+            kernel.fire_parallel(x, stride, out, v, constants, hard, BLOCK, blocks, threads)
+        finally:
+            numba.set_num_threads(before)
+
+
+def spike_means(spikes: Tensor) -> Tensor:
+    """Mean over height and width of 0/1 bytes, from exact counts: [T, B, C, H, W] uint8 -> [T, B, C, 1, 1] float64."""
+    T, B, C, H, W = spikes.shape
+    pixels = spikes.permute(0, 1, 3, 4, 2).reshape(T * B, H * W, C)
+    if spikes.device.type == "cpu" and cpu.unavailable() is None:
+        from saccade.deployment import kernel
+
+        counts = torch.empty(T * B, C, dtype=torch.int32)
+        kernel.count(pixels.numpy(), counts.numpy())
+    else:
+        counts = pixels.sum(1, dtype=torch.int32)
+    return (counts.double() / (H * W)).view(T, B, C, 1, 1)
