@@ -1,77 +1,61 @@
-"""Run the experiments behind the README's table: one training run per cell, one after the other.
+"""Run the experiments behind the README's tables: grids of `saccade ablate`, one process a run.
 
-    python benchmarks/experiments.py mnist cifar10-jpeg ...      # names as in EXPERIMENTS; none: all of them
-    python benchmarks/tables.py                                  # then write the tables into the README
+    python benchmarks/experiments.py nmnist digits ...      # names as in EXPERIMENTS; none: all of them
+    python benchmarks/experiments.py --jobs 2 digits        # two runs at a time
+    python benchmarks/tables.py                             # then write the tables
 
-Every cell is `saccade train RECIPE OPTIONS --seed N --resume`, so a killed script goes on where it was. What it leaves
-is results/EXPERIMENT/CELL.json: the run's result.json with its config. Data is looked for in $SACCADE_DATA.
+A killed script goes on where it was. What it leaves is results/EXPERIMENT/: a JSON record per run, the table as
+Markdown, CSV and LaTeX, and a figure. Data is looked for in $SACCADE_DATA.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from dataclasses import dataclass
+import argparse
+import shlex
+import shutil
 from pathlib import Path
-from typing import Any
+
+from saccade.cli import main as saccade
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "experiments"
 RESULTS = ROOT / "results"
+EIGHT = "attention=none,matched:tcja,tla,cla,tcja,txa,tna,dta"
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One recipe, crossed with attentions and seeds."""
-
-    recipe: str
-    attentions: tuple[str, ...]
-    seeds: int
-    options: tuple[str, ...] = ()
-
-
+#: name -> what `saccade ablate` is called with
 EXPERIMENTS = {
-    "digits": Experiment("digits-dta", ("none", "tcja", "dta"), 3),
-    "mnist": Experiment("mnist-tcja", ("tcja",), 1),
-    "cifar10-jpeg": Experiment("cifar10-jpeg-dta", ("none", "dta"), 1),
-    "nmnist": Experiment("nmnist-tcja", ("none", "tcja", "dta"), 5),
+    "digits": f"digits-dta --vary {EIGHT} --seeds 5",
+    "nmnist": f"nmnist-tcja --vary {EIGHT} --seeds 5",
+    "mnist-short": "mnist-tcja --vary attention=none,matched:tcja,tcja,dta --seeds 3 --width 0.125 --epochs 2",
+    "mnist": "mnist-tcja --vary attention=tcja --seeds 1",
+    "cifar10-jpeg": "cifar10-jpeg-dta --vary attention=none,dta --seeds 1",
 }
 
 
-def run(name: str, experiment: Experiment) -> None:
-    for seed in range(experiment.seeds):
-        for attention in experiment.attentions:
-            cell = f"{attention}-seed{seed}"
-            target = RESULTS / name / f"{cell}.json"
-            if target.exists():
-                continue
-            run_dir = RUNS / name / cell
-            command = ["saccade", "train", experiment.recipe, "--attention", attention, "--seed", str(seed)]
-            subprocess.run([*command, *experiment.options, "--run-dir", run_dir, "--resume"], check=True, cwd=ROOT)
-            result = record(run_dir, target)
-            print(f"{name}/{cell}: {result['test_accuracy']:.4f}", flush=True)
-
-
-def record(run_dir: Path, target: Path) -> dict[str, Any]:
-    """Keep a run's result and its configuration, without this machine's folders."""
-    result = json.loads((run_dir / "result.json").read_text())
-    config = json.loads((run_dir / "config.json").read_text())
-    result["experiment"] = {key: value for key, value in config.items() if key != "data_root"}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(result, indent=2) + "\n")
-    partial.replace(target)
-    return result
-
-
-def main(names: list[str]) -> None:
-    unknown = set(names) - set(EXPERIMENTS)
+def main() -> int:
+    """Run the named grids, or all, and keep their records and tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(EXPERIMENTS)
     if unknown:
-        sys.exit(f"Unknown experiments: {', '.join(sorted(unknown))}. Known: {', '.join(EXPERIMENTS)}.")
-    for name in names or EXPERIMENTS:
-        run(name, EXPERIMENTS[name])
+        parser.error(f"unknown experiments: {', '.join(sorted(unknown))}; known: {', '.join(EXPERIMENTS)}")
+    failed = 0
+    for name in arguments.names or EXPERIMENTS:
+        where = ["--jobs", str(arguments.jobs), "--out", str(RUNS / name)]
+        failed |= saccade(["ablate", *shlex.split(EXPERIMENTS[name]), *where])
+        keep(RUNS / name, RESULTS / name)
+    return failed
+
+
+def keep(grid: Path, results: Path) -> None:
+    """Copy what belongs into the repository: records, tables, figure."""
+    results.mkdir(parents=True, exist_ok=True)
+    for path in (*grid.glob("records/*.json"), *grid.glob("table.*"), *grid.glob("accuracy.png")):
+        shutil.copy(path, results / path.name)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main())
