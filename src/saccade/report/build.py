@@ -61,18 +61,15 @@ def build_report(runs: Sequence[Run]) -> Report:
         if len(runs) > 1
         else (f"Recipe: {', '.join(recipes) or 'unknown'}.")
     )
-    return Report(title, subtitle, [_section(make, runs) for make in SECTIONS])
+    return Report(title, subtitle, [Section(name, title, _blocks(make, runs)) for name, title, make in SECTIONS])
 
 
-def _section(make: SectionMaker, runs: Sequence[Run]) -> Section:
+def _blocks(make: SectionMaker, runs: Sequence[Run]) -> list[Block]:
     try:
         return make(runs)
     except _UNUSABLE as error:
-        name = make.__name__.removesuffix("_section")
         said = f"{type(error).__name__}: {error}"
-        return Section(
-            name, name.capitalize(), [Missing(f"This part cannot be made from the files that are there ({said}).")]
-        )
+        return [Missing(f"This part cannot be made from the files that are there ({said}).")]
 
 
 def pictures(blocks: Iterator[Block]) -> Iterator[Picture]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from saccade.report import words
-from saccade.report.blocks import Block, Fold, Missing, Picture, Section, Table, Text
+from saccade.report.blocks import Block, Fold, Missing, Picture, Table, Text
 from saccade.report.content import Run
 from saccade.report.figures import cam_rows, cam_steps
 from saccade.report.sections.parts import by_run, listed, prefix, slug, with_probe
 
 
-def cam_section(runs: Sequence[Run]) -> Section:
+def cam_section(runs: Sequence[Run]) -> list[Block]:
     """Where the network looks."""
     found, blocks = with_probe(runs, "cam")
     drawn = [run for run in found if {"pictures", "frames", "maps"} <= run.arrays.get("cam", {}).keys()]
@@ -33,7 +33,7 @@ def cam_section(runs: Sequence[Run]) -> Section:
         )
     elif found:
         blocks.append(Missing("No deletion test was run, so nothing says whether the highlighted pixels matter."))
-    return Section("cam", "Grad-CAM", blocks)
+    return blocks
 
 
 def _same_samples(runs: Sequence[Run]) -> list[list[Run]]:

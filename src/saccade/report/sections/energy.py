@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from saccade.report import words
-from saccade.report.blocks import Fold, Items, Missing, Picture, Section, Table, Text
+from saccade.report.blocks import Block, Fold, Items, Missing, Picture, Table, Text
 from saccade.report.content import Run
 from saccade.report.figures import energy_bars
 from saccade.report.figures.energy import KINDS
 from saccade.report.sections.parts import by_run, listed, prefix, with_probe
 
 
-def energy_section(runs: Sequence[Run]) -> Section:
+def energy_section(runs: Sequence[Run]) -> list[Block]:
     """Energy per sample by what it is spent on, against the network with ReLU, and all that it was computed from."""
     found, blocks = with_probe(runs, "energy")
     if not found:
-        return Section("energy", "Energy", blocks)
+        return blocks
     blocks.append(_bars(found, runs))
     blocks.append(by_run("Energy and operations per sample", found, _rows(found)))
     for formula in dict.fromkeys(run.probes["energy"]["formula"] for run in found):
@@ -31,7 +31,7 @@ def energy_section(runs: Sequence[Run]) -> Section:
             names = ", ".join(f"{name} ({words.count(entries)} results)" for name, entries in left_out.items())
             blocks.append(Missing(f"{prefix(run, runs)}not counted, because no rule is known: {names}."))
         blocks.append(Fold(f"{prefix(run, runs)}operations, layer by layer", [_layers(run)]))
-    return Section("energy", "Energy", blocks)
+    return blocks
 
 
 def _bars(found: Sequence[Run], runs: Sequence[Run]) -> Picture:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from saccade.report import words
-from saccade.report.blocks import Block, Fold, Missing, Picture, Section, Table
+from saccade.report.blocks import Block, Fold, Missing, Picture, Table
 from saccade.report.content import Run
 from saccade.report.figures import raster_figure, raster_title, rates_by_layer, rates_figure
 from saccade.report.sections.parts import listed, prefix, slug, with_probe
@@ -17,7 +17,7 @@ from saccade.report.sections.parts import listed, prefix, slug, with_probe
 MOST_RASTERS = 5
 
 
-def firing_section(runs: Sequence[Run]) -> Section:
+def firing_section(runs: Sequence[Run]) -> list[Block]:
     """Who fires, how often, and who never or always does."""
     found, blocks = with_probe(runs, "firing")
     if len(found) > 1:
@@ -37,7 +37,7 @@ def firing_section(runs: Sequence[Run]) -> Section:
             continue
         details = _firing_details(run, runs, layers)
         blocks += details if len(found) == 1 else [Fold(f"{run.label}: layers and raster", details)]
-    return Section("firing", "Firing", blocks)
+    return blocks
 
 
 def _firing_details(run: Run, runs: Sequence[Run], layers: Sequence[dict[str, Any]]) -> list[Block]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saccade.report import words
-from saccade.report.blocks import Block, Fold, Missing, Picture, Section, Table, Text
+from saccade.report.blocks import Block, Fold, Missing, Picture, Table, Text
 from saccade.report.content import Run
 from saccade.report.figures import gate_figure
 from saccade.report.sections.parts import prefix, slug, with_probe
@@ -20,7 +20,7 @@ DEVIATION = (
 )
 
 
-def gates_section(runs: Sequence[Run]) -> Section:
+def gates_section(runs: Sequence[Run]) -> list[Block]:
     """The gates and how far they are from doing nothing."""
     found, blocks = with_probe(runs, "gates")
     for run in found:
@@ -39,7 +39,7 @@ def gates_section(runs: Sequence[Run]) -> Section:
         blocks.append(_gate_table(run, runs, gates))
     if any(isinstance(block, Table) for block in blocks):
         blocks.append(Text(DEVIATION))
-    return Section("gates", "Gates", blocks)
+    return blocks
 
 
 def _effect(run: Run, runs: Sequence[Run]) -> list[Block]:

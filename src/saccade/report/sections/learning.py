@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from saccade.report import words
-from saccade.report.blocks import Block, Fold, Items, Missing, Picture, Section, Table, Text
+from saccade.report.blocks import Block, Fold, Items, Missing, Picture, Table, Text
 from saccade.report.content import METRICS, Run
 from saccade.report.figures import confusion_figure, learning_curves, steps_curve
 from saccade.report.sections.parts import by_run, listed, prefix, slug, with_probe
 
 
-def curves_section(runs: Sequence[Run]) -> Section:
+def curves_section(runs: Sequence[Run]) -> list[Block]:
     """Loss and accuracy per epoch."""
     measured = {run.label: run.metrics for run in runs if run.metrics is not None}
     blocks: list[Block] = []
@@ -40,7 +40,7 @@ def curves_section(runs: Sequence[Run]) -> Section:
     remarks = [f"{prefix(run, runs)}{text}" for run in runs for text in _not_finite(run)]
     if remarks:
         blocks += [Missing("Some numbers are not finite, and are missing from the curves:"), Items(remarks)]
-    return Section("curves", "Learning curves", blocks)
+    return blocks
 
 
 def _last(run: Run) -> str:
@@ -59,7 +59,7 @@ def _not_finite(run: Run) -> list[str]:
     return found
 
 
-def confusion_section(runs: Sequence[Run]) -> Section:
+def confusion_section(runs: Sequence[Run]) -> list[Block]:
     """Which class is taken for which."""
     found, blocks = with_probe(runs, "predictions")
     for run in found:
@@ -86,7 +86,7 @@ def confusion_section(runs: Sequence[Run]) -> Section:
         ]
         header = ["class", *(run.label for run in scored)] if len(runs) > 1 else ["class", "accuracy"]
         blocks.append(Fold("Accuracy of every class", [Table("Test accuracy by class", header, rows)]))
-    return Section("confusion", "Confusion matrix", blocks)
+    return blocks
 
 
 def _class_names(run: Run, classes: int) -> list[str]:
@@ -103,7 +103,7 @@ def _confused(matrix: np.ndarray, names: Sequence[str]) -> str:
     return f"Most often, {names[row]} is taken for {names[column]}: {'once' if times == 1 else f'{times} times'}."
 
 
-def steps_section(runs: Sequence[Run]) -> Section:
+def steps_section(runs: Sequence[Run]) -> list[Block]:
     """How early the answer is there."""
     found, blocks = with_probe(runs, "predictions")
     curves = {run.label: run.probes["predictions"]["accuracy_by_steps"] for run in found}
@@ -139,4 +139,4 @@ def steps_section(runs: Sequence[Run]) -> Section:
         blocks.append(Fold("Numbers", [by_run("Test accuracy by steps read", shown, rows, "steps")]))
     if not blocks:
         blocks.append(Text("Nothing to show."))
-    return Section("steps", "Accuracy against steps", blocks)
+    return blocks

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from saccade.report import words
-from saccade.report.blocks import Block, Items, Missing, Section, Table, Text
+from saccade.report.blocks import Block, Items, Missing, Table, Text
 from saccade.report.content import CONFIG, RESULT, Run
 from saccade.report.sections.parts import by_run, listed, prefix
 
 
-def summary_section(runs: Sequence[Run]) -> Section:
+def summary_section(runs: Sequence[Run]) -> list[Block]:
     """The numbers that people ask for first, and everything that is wrong with the folders."""
     rows = [
         ("data", lambda run: run.score("data") or run.setting("data") or words.NOTHING),
@@ -49,10 +49,10 @@ def summary_section(runs: Sequence[Run]) -> Section:
     if damage:
         blocks.append(Missing("Files that could not be used:"))
         blocks.append(Items(damage))
-    return Section("summary", "Summary", blocks)
+    return blocks
 
 
-def configuration_section(runs: Sequence[Run]) -> Section:
+def configuration_section(runs: Sequence[Run]) -> list[Block]:
     """Every setting; with several runs, those that differ first."""
     configured = [run for run in runs if run.config is not None]
     blocks: list[Block] = []
@@ -61,7 +61,7 @@ def configuration_section(runs: Sequence[Run]) -> Section:
         who = "This run" if len(runs) == 1 else listed(lacking)
         blocks.append(Missing(f"{who} has no usable {CONFIG}."))
     if not configured:
-        return Section("configuration", "Configuration", blocks)
+        return blocks
     names = list(dict.fromkeys(name for run in configured for name in run.config or {}))
     differing = [name for name in names if len({repr(run.setting(name)) for run in configured}) > 1]
     if len(configured) > 1:
@@ -69,7 +69,7 @@ def configuration_section(runs: Sequence[Run]) -> Section:
         blocks.append(_settings("Settings that are the same", configured[:1], [n for n in names if n not in differing]))
     else:
         blocks.append(_settings("All settings", configured, names))
-    return Section("configuration", "Configuration", blocks)
+    return blocks
 
 
 def _settings(caption: str, runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -77,7 +77,7 @@ def _settings(caption: str, runs: Sequence[Run], names: Sequence[str]) -> Table:
     return Table(caption, header, [[name, *(words.value(run.setting(name)) for run in runs)] for name in names])
 
 
-def timing_section(runs: Sequence[Run]) -> Section:
+def timing_section(runs: Sequence[Run]) -> list[Block]:
     """How long training and answering took."""
     rows = [
         ("training, all epochs", lambda run: words.seconds(run.score("seconds"))),
@@ -93,7 +93,7 @@ def timing_section(runs: Sequence[Run]) -> Section:
     table = by_run("Times", runs, rows)
     blocks: list[Block] = [table] if table.rows else [Missing("No times were recorded.")]
     blocks.append(Text("Times are of the machine named under Environment, with whatever else it was doing."))
-    return Section("timing", "Timing", blocks)
+    return blocks
 
 
 def _answers_per_second(run: Run) -> str:
@@ -102,7 +102,7 @@ def _answers_per_second(run: Run) -> str:
     return words.plain(samples / time, 3) if samples and time else words.NOTHING
 
 
-def environment_section(runs: Sequence[Run]) -> Section:
+def environment_section(runs: Sequence[Run]) -> list[Block]:
     """Machine, commit and versions."""
     origins = {run.label: run.result or run.card or {} for run in runs}
     libraries = list(dict.fromkeys(name for origin in origins.values() for name in origin.get("versions", {})))
@@ -120,8 +120,8 @@ def environment_section(runs: Sequence[Run]) -> Section:
     rows = [("hardware", origin("hardware")), ("commit", commit), ("seed", origin("seed"))]
     table = by_run("Where it ran", runs, [*rows, *((name, version(name)) for name in libraries)])
     if not table.rows:
-        return Section("environment", "Environment", [Missing(f"Neither {RESULT} nor a card says where this ran.")])
-    return Section("environment", "Environment", [table])
+        return [Missing(f"Neither {RESULT} nor a card says where this ran.")]
+    return [table]
 
 
 def _median(numbers: Sequence[float]) -> float:
