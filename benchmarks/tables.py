@@ -1,4 +1,4 @@
-"""Write the tables of measured results into README.md and docs/results.md, from the JSON in results/ and nothing else.
+"""Write the tables of measured results into README.md and docs/, from the JSON in results/ and benchmarks/results/.
 
 python benchmarks/tables.py            # rewrite what stands between the markers
 python benchmarks/tables.py --check    # exit 1 if a file is not what this would write
@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from events_table import events_tables
 from experiments import EXPERIMENTS
 from saccade.ablate import compare, read_records, summarise
 from saccade.ablate.grid import label
@@ -179,7 +180,11 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     return 100 * (centre - reach), 100 * (centre + reach)
 
 
-FILES: dict[str, Callable[[Path], str]] = {"README.md": readme, "docs/results.md": page}
+FILES: dict[str, Callable[[Path], str]] = {
+    "README.md": readme,
+    "docs/results.md": page,
+    "docs/data-events.md": lambda results: events_tables(),
+}
 
 
 def rewritten(text: str, content: str) -> str:
