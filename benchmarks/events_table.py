@@ -44,6 +44,6 @@ def _setting(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {found['versions'][name]}" for name in ("spikingjelly", "torch", "numpy", "numba"))
     return (
         f"Medians of {found['rounds']} interleaved rounds (ratios: quartiles), {found['hardware']}, one thread, "
-        f"{versions}, commit {found['commit'][:10]}. The frames of all were equal before anything was timed, but for the "
-        "events that tonic's `ToFrame` leaves over."
+        f"{versions}, commit {found['commit'][:10]}. The frames of all were equal before anything was timed, but for "
+        "the events that tonic's `ToFrame` leaves over."
     )
