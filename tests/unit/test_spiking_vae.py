@@ -104,6 +104,19 @@ def test_whole_step_equals_plain_form(model, images, index):
         assert b.abs().max() > 0, name
 
 
+def test_summing_before_the_last_convolution_changes_nothing(model, images, index):
+    """With gradients wanted, the sum over time comes before the last convolution."""
+    nn.init.normal_(model.decoder.to_image.bias)  # its weight in the sum is that of all steps
+    convolved = []
+    model.decoder.to_image.register_forward_hook(lambda _, args, __: convolved.append(len(args[0])))
+    with_gradient = model(images, index=index).reconstruction
+    assert convolved == []
+    with torch.no_grad():
+        without = model(images, index=index).reconstruction
+    assert convolved == [T * B]
+    torch.testing.assert_close(with_gradient, without, rtol=0, atol=1e-12)
+
+
 def test_walks_leave_statistics_alone(model, images, index):
     model.train()
     x = model.encode(images)
