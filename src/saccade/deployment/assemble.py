@@ -12,7 +12,7 @@ from saccade.deployment import integer
 from saccade.deployment.block import Block
 from saccade.deployment.chains import Chain, Flat, SpaceMean
 from saccade.deployment.fold import folded
-from saccade.deployment.layers import FloatConv, Layer, OnFeatures, OnFrames, SlicedConv
+from saccade.deployment.layers import FloatConv, Layer, OnFeatures, OnFrames, SlicedConv, is_plain, pack_convs
 from saccade.deployment.pooling import WINDOW, is_halving
 from saccade.deployment.site import Site, SpikeMean
 from saccade.deployment.summary import Row, Summary
@@ -43,19 +43,24 @@ class Assembly:
     def layer(self, name: str, source: nn.Module, kind: str, note: str = "") -> Layer:
         """A convolution with its batch norm, or a linear layer."""
         core: Any = source.conv if isinstance(source, ConvNorm) else source
-        weight, bias = folded(core, source.norm if isinstance(source, ConvNorm) else None)
+        if isinstance(core, nn.Conv2d) and not is_plain(core):
+            raise ValueError(
+                f"deploy computes dense convolutions with zeros around the frame and no dilation, but {name} is {core}."
+            )
+        norm: Any = source.norm if isinstance(source, ConvNorm) else None
+        weight, bias = folded(core, norm)
         if kind == COUNTS:
             weight = weight / WINDOW  # a power of 2: exact
-        geometry = ((1, 1), (0, 0)) if isinstance(core, nn.Linear) else (core.stride, core.padding)
+        stride, padding = ((1, 1), (0, 0)) if isinstance(core, nn.Linear) else (core.stride, core.padding)
         weight = weight[..., None, None] if isinstance(core, nn.Linear) else weight
         whole = self.in_integers(kind)
         words = WORDS[SLICES[self.precision]] if whole else self._float()
         self.rows.append(Row(name, kind, words, note or self._why(kind)))
         conv: FloatConv | SlicedConv
         if whole:
-            conv = SlicedConv(weight, bias, *geometry, SLICES[self.precision], binary=kind == SPIKES)
+            conv = SlicedConv(weight, bias, stride, padding, SLICES[self.precision], binary=kind == SPIKES)
         else:
-            conv = FloatConv(weight, bias, *geometry, self.dtype)
+            conv = FloatConv(weight, bias, stride, padding, self.dtype)
         return OnFeatures(conv) if isinstance(core, nn.Linear) else OnFrames(conv)
 
     def _float(self) -> str:
@@ -77,6 +82,7 @@ class Assembly:
         if isinstance(attention, NoAttention):
             attention = None
         if attention is not None:
+            pack_convs(attention, self.dtype)
             fed = "spikes" if attention.placement == "spikes" else "the current"
             note = f"gates {fed}: " + ("what follows is not binary" if fed == "spikes" else "spikes stay binary")
             fed_by = REAL if attention.placement == "current" or attention.source == "current" else SPIKES

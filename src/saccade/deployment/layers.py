@@ -5,6 +5,8 @@ All take and give sequences: [t, B, C, H, W] in channels-last order, or features
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -91,6 +93,21 @@ def _doubled(x: Tensor) -> Tensor:
     wide[..., :C] = pixels
     torch.mul(pixels, RATIO, out=wide[..., C:])
     return wide.permute(0, 3, 1, 2)
+
+
+def pack_convs(module: nn.Module, dtype: torch.dtype) -> None:
+    """Replace the dense convolutions inside a module by packed ones, in place."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            conv: Any = child
+            if type(child) is nn.Conv2d and is_plain(child):
+                setattr(parent, name, FloatConv(conv.weight, conv.bias, conv.stride, conv.padding, dtype))
+
+
+def is_plain(conv: nn.Conv2d) -> bool:
+    """Whether a convolution is one that `FloatConv` and `SlicedConv` compute: dense, zeros around the frame."""
+    settings = conv.groups, conv.dilation, conv.padding_mode, isinstance(conv.padding, str)
+    return settings == (1, (1, 1), "zeros", False)
 
 
 class OnFrames(nn.Module):
