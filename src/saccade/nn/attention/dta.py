@@ -134,13 +134,18 @@ class TNA(ScoreAttention):
     def score(self, source: Tensor) -> Tensor:
         T, B, C, H, W = source.shape
         x = source.transpose(0, 1).reshape(B, T * C, H, W)
-        h = nn.functional.gelu(self.embed(x))
+        h = nn.functional.gelu(self._embed_once(source[0]) if T > 1 and source.stride(0) == 0 else self.embed(x))
         product = h
         if self.local is not None:
             product = self.local(h) * product
         if self.pool is not None:
             product = self.pool(h.mean(dim=(2, 3)))[..., None, None] * product
         return (self.project(product) + x).view(B, T, C, H, W).transpose(0, 1)
+
+    def _embed_once(self, image: Tensor) -> Tensor:
+        """`embed` of the same image [B, C, H, W] at every step: its weights summed over the steps they read."""
+        weight = self.embed.weight.unflatten(1, (self.steps, self.channels)).sum(1)
+        return nn.functional.conv2d(image, weight, self.embed.bias)
 
     def _resize_weights(self, steps: int) -> None:
         dense: list[Any] = [self.embed, self.project]
