@@ -84,7 +84,7 @@ def test_fits_a_phone(page, show, theme):
     browser = show(page, width=390, theme=theme)
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
     assert browser.execute_script(TOO_WIDE) == []
-    assert browser.execute_script(LETTERS) >= 7.5
+    assert browser.execute_script(LETTERS) >= 8
 
 
 def test_the_themes_differ(pages, show):

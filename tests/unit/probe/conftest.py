@@ -61,9 +61,11 @@ def state(model: nn.Module) -> dict:
     return {
         "modes": [module.training for module in model.modules()],
         "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()],
-        "gradients": [parameter.grad for parameter in model.parameters()],
         "needs": [parameter.requires_grad for parameter in model.parameters()],
+        "attributes": [sorted(vars(module)) for module in model.modules()],
         "values": {name: tensor.clone() for name, tensor in model.state_dict().items()},
+        "gradients": {name: parameter.grad.clone() for name, parameter in model.named_parameters()},
+        "random": {"state": torch.get_rng_state()},
     }
 
 
@@ -74,12 +76,15 @@ def untouched():
     def check(model: nn.Module, call) -> None:
         model.train()
         next(iter(model.children())).eval()  # a part that is frozen must stay frozen
+        for parameter in model.parameters():  # as after a training step whose gradients are still needed
+            parameter.grad = torch.full_like(parameter, 0.5)
         before = state(model)
         call()
         after = state(model)
-        for key in ("modes", "hooks", "gradients", "needs"):
+        for key in ("modes", "hooks", "needs", "attributes"):
             assert before[key] == after[key], key
-        for name, tensor in before["values"].items():
-            assert torch.equal(tensor, after["values"][name]), name
+        for key in ("values", "gradients", "random"):
+            for name, tensor in before[key].items():
+                assert torch.equal(tensor, after[key][name]), f"{key}: {name}"
 
     return check

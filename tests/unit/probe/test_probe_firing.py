@@ -62,6 +62,11 @@ def test_leaves_the_model_as_it_was(lively, untouched):
     untouched(model, lambda: (measure_firing(model, [x]), record_spikes(model, x)))
 
 
+def test_answering_leaves_the_model_as_it_was(lively, untouched):
+    model, x = lively(attention="dta")
+    untouched(model, lambda: predict(model, [(x, torch.zeros(4).long())]))
+
+
 def test_predictions_by_hand(small):
     """The logits are the spikes of two pixels; class 0 wins at step 0, class 1 over both steps."""
     conv = nn.Conv2d(1, 1, 1, bias=False)

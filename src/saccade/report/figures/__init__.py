@@ -1,6 +1,7 @@
 """Figures from arrays. Every function returns a matplotlib `Figure` and draws nothing else."""
 
 from saccade.report.figures.ablation import ablation_figure
+from saccade.report.figures.anytime import anytime_figure
 from saccade.report.figures.cam import cam_rows, cam_steps
 from saccade.report.figures.energy import energy_bars
 from saccade.report.figures.firing import raster_figure, raster_title, rates_by_layer, rates_figure
@@ -10,6 +11,7 @@ from saccade.report.figures.style import to_png, to_svg
 
 __all__ = [
     "ablation_figure",
+    "anytime_figure",
     "cam_rows",
     "cam_steps",
     "confusion_figure",

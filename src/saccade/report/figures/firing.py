@@ -26,7 +26,7 @@ def rates_figure(layers: Sequence[str], rates: Sequence[Sequence[float]]) -> Fig
     figure, axes = new_figure(WIDTH, 0.9 + 0.21 * len(layers))
     axis = axes[0, 0]
     image = axis.imshow(values, aspect="auto", cmap="viridis", vmin=0)
-    axis.set_yticks(range(len(layers)), layers, fontsize=8)
+    axis.set_yticks(range(len(layers)), layers, fontsize=8.5)
     axis.set_xticks(range(0, steps, max(1, steps // 10)), range(1, steps + 1, max(1, steps // 10)))
     axis.set_xlabel("step")
     bar = figure.colorbar(image, ax=axis, pad=0.02)

@@ -51,7 +51,10 @@ def _cam_pictures(group: Sequence[Run], runs: Sequence[Run]) -> list[Block]:
     names = cam.get("class_names") or []
     titles = [str(names[i]) if i < len(names) else str(i) for i in cam["labels"]]
     maps = {run.label: run.arrays["cam"]["maps"] for run in group}  # [T, N, h, w]
+    names_of_layers = {run.probes["cam"]["layer"] for run in group}
     layers = ", ".join(f"{prefix(run, runs)}{run.probes['cam']['layer']}" for run in group)
+    if len(names_of_layers) == 1:
+        layers = names_of_layers.pop()
     T, N = arrays["maps"].shape[:2]
     blocks: list[Block] = [
         Picture(

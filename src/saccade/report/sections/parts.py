@@ -8,13 +8,13 @@ from saccade.report.blocks import Block, Missing, Table
 from saccade.report.content import Run
 from saccade.report.words import NOTHING
 
-#: probe -> the command that writes it
-COMMANDS = {
-    "predictions": "saccade report RUN --probe",
-    "gates": "saccade gates RUN",
-    "cam": "saccade cam RUN",
-    "firing": "saccade energy RUN",
-    "energy": "saccade energy RUN",
+#: probe -> what it brings, and the command that writes it
+BRINGS = {
+    "predictions": ("answers on the test part", "saccade report RUN --probe"),
+    "gates": ("gates", "saccade gates RUN"),
+    "cam": ("Grad-CAM maps", "saccade cam RUN"),
+    "firing": ("firing rates", "saccade energy RUN"),
+    "energy": ("counted operations", "saccade energy RUN"),
 }
 
 
@@ -25,9 +25,8 @@ def with_probe(runs: Sequence[Run], name: str) -> tuple[list[Run], list[Block]]:
     if not lacking:
         return found, []
     who = "This run has" if len(runs) == 1 else f"{listed(lacking)}:"
-    return found, [
-        Missing(f"{who} no {name}. `{COMMANDS[name]}` brings them, for a finished run with its data at hand.")
-    ]
+    what, command = BRINGS[name]
+    return found, [Missing(f"{who} no {what}. `{command}` brings them, for a finished run with its data at hand.")]
 
 
 def listed(runs: Iterable[Run]) -> str:
