@@ -56,7 +56,7 @@ def test_golden_output_in_float64(name):
 @pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_golden_output_in_float32(name):
-    """The samples were chosen so that no spike depends on rounding (benchmarks/ship_weights.py), so the logits differ by
+    """The samples were chosen so that no spike depends on rounding (benchmarks/ship_weights.py): the logits differ by
     the rounding of sums alone: 4e-7 where they were made. One more spike in the last layer would change a step's logits
     by a weight of the head over the 16 places of the map, one in an earlier layer by more."""
     x, logits = golden(name, torch.float32)

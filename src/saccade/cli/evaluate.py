@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from saccade.cli.arguments import parse
+from saccade.cli.inside import OpenRun
 from saccade.errors import require
 from saccade.report.table import format_table
+
+if TYPE_CHECKING:
+    from saccade.data import BatchLoader
 
 
 @dataclass(kw_only=True)
@@ -30,6 +34,10 @@ class EvalArguments:
     """auto: a GPU if there is one."""
     backend: str = "auto"
     """LIF kernel: auto, or one by name; see saccade doctor."""
+    anytime: bool = False
+    """Also score the answers after 1, 2, ..., T steps, and an early exit on confidence; a figure of both."""
+    thresholds: tuple[float, ...] = ()
+    """Confidences at which a sample leaves early, with --anytime; default: 0.5 to 0.999."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -37,10 +45,14 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(EvalArguments, words, "saccade eval", text="Score the weights of a run on the whole test set.")
     for library in ("torchmetrics", "safetensors"):
         require(library, "train")
+    if arguments.anytime:
+        require("matplotlib", "report")
     for name in ("steps", "batch_size"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ValueError(f"{name} must be a whole number, 1 or more, not {value}.")
+    if arguments.thresholds and not arguments.anytime:
+        raise ValueError("--thresholds are those of the early exit: add --anytime.")
 
     from saccade.models.weights import load_weights
     from saccade.train.build import build_loaders, generates
@@ -85,4 +97,31 @@ def main(words: Sequence[str]) -> int:
     print()
     per_class = zip(loaders.info.class_names, scores.per_class, strict=True)
     print(format_table([(name, f"{accuracy:.2%}") for name, accuracy in per_class], ("class", "accuracy")))
+    if arguments.anytime:
+        run = OpenRun(folder.path, experiment, model, loaders.info, loaders.test.dataset, machine.device)
+        print(f"\n{probe_anytime(run, loaders.test, arguments.thresholds)}")
     return 0
+
+
+def probe_anytime(run: OpenRun, test: BatchLoader, thresholds: Sequence[float] = ()) -> str:
+    """Write probe/anytime.json and anytime.png; returns what they say, as text."""
+    from saccade.probe.anytime import THRESHOLDS, anytime
+    from saccade.report.figures import anytime_figure
+
+    found = anytime(run.model, test, thresholds or THRESHOLDS)
+    content = found.summary()
+    run.store("anytime", content)
+    figure = run.draw("anytime", anytime_figure(content["accuracy_by_steps"], content["exits"]))
+    by_steps = [(str(t), f"{accuracy:.2%}") for t, accuracy in enumerate(found.accuracy_by_steps, 1)]
+    exits = [(f"{e.threshold:g}", f"{e.accuracy:.2%}", f"{e.mean_steps:.2f}") for e in found.exits]
+    return "\n".join(
+        [
+            format_table(by_steps, ("steps", "accuracy")),
+            "",
+            format_table(exits, ("confidence", "accuracy", "mean steps")),
+            "",
+            f"The highest confidence before the last step is {found.highest_confidence:.4f}.",
+            found.saves(),
+            f"All numbers are in {figure.with_suffix('.json')}, drawn in {figure.name}.",
+        ]
+    )

@@ -3,6 +3,7 @@
 Figures of what they return are drawn by `saccade.report.figures`, from arrays alone.
 """
 
+from saccade.probe.anytime import Anytime, anytime
 from saccade.probe.cam import CAM, default_layer, grad_cam, upsample
 from saccade.probe.costs import CostTable, cost_table
 from saccade.probe.counting import count_operations
@@ -11,20 +12,27 @@ from saccade.probe.energy import EnergyReport, measure_energy, relu_twin
 from saccade.probe.firing import LayerFiring, measure_firing, record_spikes
 from saccade.probe.gates import Gate, gate_effect, read_gates
 from saccade.probe.predictions import Predictions, predict
+from saccade.probe.stream import EarlyAnswers, Stream, early_exit, gates_over_time
 
 __all__ = [
     "CAM",
+    "Anytime",
     "CostTable",
     "DeletionScores",
+    "EarlyAnswers",
     "EnergyReport",
     "Gate",
     "LayerFiring",
     "Predictions",
+    "Stream",
+    "anytime",
     "cost_table",
     "count_operations",
     "default_layer",
     "deletion_test",
+    "early_exit",
     "gate_effect",
+    "gates_over_time",
     "grad_cam",
     "measure_energy",
     "measure_firing",
