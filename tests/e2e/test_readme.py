@@ -49,10 +49,12 @@ def trained(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("saccade ")])
 def test_saccade_commands(command, trained, tmp_path):
-    """As written, but for a short training, and the run of the fixture for RUN_DIR."""
+    """As written, but for short trainings, and the run of the fixture for RUN_DIR."""
     words = [str(trained / "run") if word == "RUN_DIR" else word for word in shlex.split(command)[1:]]
     if words[0] == "train":
         words += [*QUICK, "--run-dir", str(tmp_path / "run")]
+    if words[0] == "ablate":
+        words += [*QUICK, "--seeds", "1"]
     done = run([sys.executable, "-m", "saccade", *words], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
