@@ -45,9 +45,11 @@ class FloatConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.weight.dtype)
         if self.packed is None:
-            return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
-        geometry = [*self.padding], [*self.stride], [1, 1], 1
-        return torch.ops.mkldnn._convolution_pointwise(x, self.packed, self.bias, *geometry, "none", [], "")
+            y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        else:
+            geometry = [*self.padding], [*self.stride], [1, 1], 1
+            y = torch.ops.mkldnn._convolution_pointwise(x, self.packed, self.bias, *geometry, "none", [], "")
+        return y.contiguous(memory_format=torch.channels_last)  # the order of a single channel is ambiguous
 
 
 class SlicedConv(nn.Module):

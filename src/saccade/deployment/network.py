@@ -11,6 +11,7 @@ from saccade.deployment.assemble import SLICES, Assembly
 from saccade.deployment.chains import chain_of
 from saccade.deployment.summary import Summary
 from saccade.errors import unknown_name
+from saccade.models.fsvae import FSVAE
 from saccade.models.network import SpikingNetwork
 
 
@@ -69,10 +70,11 @@ def deploy(model: nn.Module, precision: str = "float") -> Deployed:
     """
     if precision not in SLICES:
         raise unknown_name("precision", precision, SLICES)
-    if not isinstance(model, SpikingNetwork):
-        known = "which generates images" if type(model).__name__ == "FSVAE" else "which is no SpikingNetwork"
+    if not isinstance(model, SpikingNetwork) or isinstance(model, FSVAE):
+        why = "draws random spikes and decodes them" if isinstance(model, FSVAE) else "is no SpikingNetwork"
         raise ValueError(
-            f"deploy takes a network of saccade.create_model that classifies, not {type(model).__name__}, {known}."
+            f"deploy takes a network of saccade.create_model that classifies; {type(model).__name__} {why}. Use it as "
+            "it is, under torch.inference_mode()."
         )
     if model.training:
         raise ValueError(

@@ -1,0 +1,151 @@
+"""`saccade.deploy`: the same network, in another form."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from deployed_networks import NETWORKS, network
+
+import saccade
+from saccade.deployment import integer, register_chain
+from saccade.ops.lif import cpu
+
+PRECISIONS = ("float", "exact", "fast", "int8")
+needs_integers = pytest.mark.skipif(integer.unavailable() is not None, reason=str(integer.unavailable()))
+
+
+@pytest.mark.parametrize("placement", ["spikes", "current"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equals_the_network_in_float64(name, placement):
+    model, x = network(name, placement=placement)
+    model, x = model.double(), x.double()
+    with torch.no_grad():
+        expected = model(x)
+    assert expected.std() > 1e-3, "a network that does not fire proves nothing"
+    torch.testing.assert_close(saccade.deploy(model)(x), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["msresnet18 dta, static", "dvsgesture_net tcja, odd size"])
+def test_without_compiled_kernels_the_same(name, monkeypatch):
+    model, x = network(name)
+    with_kernels = saccade.deploy(model)(x)
+    monkeypatch.setattr(cpu, "unavailable", lambda: "not installed")
+    torch.testing.assert_close(saccade.deploy(model)(x), with_kernels, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_same_call_same_shape_and_the_network_is_left_as_it_was(precision):
+    model, x = network("vggsnn_tet tcja")
+    before = copy.deepcopy(model.state_dict())
+    logits = saccade.deploy(model, precision)(x)
+    with torch.no_grad():
+        assert logits.shape == model(x).shape
+    assert not logits.requires_grad
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_inputs_are_not_overwritten_and_calls_do_not_depend_on_each_other(precision):
+    model, x = network("msresnet18 without stem neuron")
+    deployed, kept = saccade.deploy(model, precision), x.clone()
+    first = deployed(x)
+    assert torch.equal(deployed(x), first)
+    assert torch.equal(x, kept)
+
+
+def test_takes_inputs_of_any_memory_layout():
+    model, x = network("msresnet18 tcja, odd size")
+    deployed = saccade.deploy(model, "exact")
+    strange = x.permute(4, 1, 0, 3, 2).contiguous().permute(2, 1, 4, 3, 0)
+    torch.testing.assert_close(deployed(strange), deployed(x))
+
+
+@pytest.mark.parametrize(("neuron", "steps"), [("soft", 3), ("plif", 3), ("soft", 1), ("plif", 17)])
+def test_other_neurons_and_lengths(neuron, steps):
+    model, x = network("dvsgesture_net cbam", attention="none", steps=steps)
+    other = saccade.LIF(0.7, 0.8, reset="soft") if neuron == "soft" else saccade.PLIF(3.0)
+    model.neurons[1].neuron = model.classifier[2] = other
+    model, x = model.double(), x.double()
+    with torch.no_grad():
+        torch.testing.assert_close(saccade.deploy(model)(x), model(x), rtol=0, atol=1e-9)
+
+
+@needs_integers
+def test_says_what_it_did():
+    model, _ = network("dvsgesture_net tcja, odd size")
+    rows = {row.layer: row for row in saccade.deploy(model, "exact").summary()}
+    assert rows["convs.0"].precision == "float32"
+    assert rows["convs.1"].precision == rows["classifier.4"].precision == "three int8 slices"
+    assert rows["convs.4"].reason == "its input is not binary"
+    table = str(saccade.deploy(model, "exact").summary())
+    assert table.splitlines()[0].split() == ["layer", "input", "precision", "reason"]
+
+
+@needs_integers
+@pytest.mark.parametrize("name", ["vggsnn_tet tcja", "dvsgesture_net tcja, odd size"])
+def test_a_gate_on_the_current_leaves_every_layer_but_the_first_binary(name):
+    def floats(placement):
+        rows = saccade.deploy(network(name, placement=placement)[0], "int8").summary()
+        return [row.layer for row in rows if row.precision == "float32" and "attention" not in row.layer]
+
+    assert floats("current") == ["convs.0"]
+    assert len(floats("spikes")) > 1
+
+
+def test_where_integers_do_not_work_says_so_and_stays_in_float(monkeypatch):
+    model, x = network("vggsnn_tet tcja")
+    expected = saccade.deploy(model)(x)
+    monkeypatch.setattr(integer, "unavailable", lambda: "no such thing")
+    deployed = saccade.deploy(model, "int8")
+    assert torch.equal(deployed(x), expected)
+    assert {row.reason for row in deployed.summary() if row.layer == "convs.1"} == {"no integers here: no such thing"}
+
+
+def test_mistakes_are_answered_in_a_sentence():
+    model, x = network("vggsnn_tet tcja")
+    with pytest.raises(ValueError, match=r"Unknown precision 'float32'\. Did you mean 'float'"):
+        saccade.deploy(model, "float32")
+    with pytest.raises(ValueError, match=r"Call model\.eval\(\) first"):
+        saccade.deploy(model.train())
+    with pytest.raises(ValueError, match="FSVAE draws random spikes"):
+        saccade.deploy(saccade.create_model("fsvae", steps=2).eval())
+    with pytest.raises(ValueError, match=r"stands in for float32, but the network is torch\.float64"):
+        saccade.deploy(model.eval().double(), "exact")
+    with pytest.raises(ValueError, match=r"float32 or float64 on one device, but its parameters are torch\.float16"):
+        saccade.deploy(model.half())
+    deployed = saccade.deploy(model.float())
+    with pytest.raises(ValueError, match="cannot be trained"):
+        deployed.train()
+    with pytest.raises(ValueError, match=r"built for input_size=\(24, 24\)"):
+        deployed(x[..., :20])
+    with pytest.raises(ValueError, match="built for steps=3 but the input has 2 steps"):
+        deployed(x[:2])
+
+
+def test_an_unknown_network_is_told_how_to_become_known(monkeypatch):
+    from saccade.deployment import SpaceMean, chains
+    from saccade.models import SpikingNetwork
+    from saccade.models.blocks import ConvNorm
+
+    class Own(SpikingNetwork):
+        def __init__(self):
+            super().__init__(steps=2, num_classes=4)
+            self.conv, self.neuron, self.head = ConvNorm(3, 5), saccade.LIF(), torch.nn.Linear(5, 4)
+
+        def forward_sequence(self, x):
+            return self.head(self.neuron(self.conv(x)).mean((3, 4)))
+
+    model, x = Own().eval().double(), 3 * torch.randn(2, 2, 3, 7, 7).double()
+    with pytest.raises(ValueError, match="does not know what follows what in Own"):
+        saccade.deploy(model)
+    monkeypatch.setattr(chains, "_CHAINS", dict(chains._CHAINS))
+
+    @register_chain(Own)
+    def chain(own):
+        return [("conv", own.conv), ("neuron", own.neuron), ("mean", SpaceMean()), ("head", own.head)]
+
+    with torch.no_grad():
+        torch.testing.assert_close(saccade.deploy(model)(x), model(x), rtol=0, atol=1e-9)
