@@ -5,40 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import torch
+from stand_in import BATCH, stand_in
 
-from saccade.data import CATALOG, DataInfo, DataRequest, DataSplits, ImageTensors
+from saccade.data import CATALOG
 from saccade.data.catalog import CatalogEntry
 from saccade.recipes import get_recipe, list_recipes, recipe, recipe_text
 from saccade.train.check import check_experiment
 from saccade.train.run import train
-
-#: data set -> channels, size, classes; None: as large as the recipe asks for
-IMAGES = {
-    "mnist": (1, 28, 10),
-    "fashion-mnist": (1, 28, 10),
-    "cifar10": (3, 32, 10),
-    "cifar10-jpeg": (3, 32, 10),
-    "cifar100": (3, 32, 100),
-    "folder": (3, None, 1000),
-}
-EVENTS = {"digits": (2, 16, 10)}
-EVENT_CAMERA = (2, 34, 10)
-BATCH = 2
-
-
-def stand_in(request: DataRequest) -> DataSplits:
-    """Two batches to train on and two to score, of what the data set's samples look like."""
-    temporal = request.name not in IMAGES
-    channels, side, classes = IMAGES.get(request.name) or EVENTS.get(request.name, EVENT_CAMERA)
-    side = request.size or side
-    shape = (request.steps, channels, side, side) if temporal else (channels, side, side)
-    names = tuple(map(str, range(classes)))
-    info = DataInfo(request.name, classes, channels, (side, side), temporal, names)
-    samples = torch.randint(256, (2 * BATCH, *shape), dtype=torch.uint8)
-    labels = torch.arange(2 * BATCH) % classes
-    part = ImageTensors(samples, labels, (127.0,), (64.0,))
-    return DataSplits(info, part, part, part if request.validation else None)
 
 
 @pytest.mark.parametrize("name", list_recipes())

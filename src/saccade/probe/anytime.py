@@ -68,9 +68,10 @@ class Anytime:
                 "No gate looks at other steps than its own: a sample that leaves early is not computed any further "
                 "(saccade.probe.early_exit)."
             )
+        first, more = self.gates_over_time[0], len(self.gates_over_time) - 1
         return (
-            f"All {len(self.accuracy_by_steps)} steps are read before the first output, by "
-            f"{', '.join(self.gates_over_time)}: an early exit saves steps of the read-out and no computation."
+            f"All {len(self.accuracy_by_steps)} steps are read before the first output, by {first}"
+            f"{f' and {more} more' if more else ''}: an early exit saves steps of the read-out and no computation."
         )
 
 
