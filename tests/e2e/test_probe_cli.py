@@ -40,6 +40,33 @@ def test_the_page_needs_no_network_and_no_weights(run_dir, tmp_path, capsys):
     assert "Confusion matrix" in (run / "report" / "report.md").read_text()
 
 
+def test_one_command_draws_the_rows_of_several_runs(run_dir, tmp_path, capsys):
+    """The figure is that of the arrays: a row of inputs, and a row for each run."""
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for run in runs:
+        shutil.copytree(run_dir, run)
+    figure = tmp_path / "figure.png"
+    few = ["--deletion-samples", "8", "--indices", "0", "5", "--figure", str(figure)]
+    assert main(["cam", *map(str, runs), *few]) == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert str(figure) in capsys.readouterr().out
+    assert json.loads((runs[0] / "probe" / "cam.json").read_text())["indices"] == [0, 5]
+    assert main(["cam", str(runs[0]), "--deletion-samples", "0", "--indices", "1"]) == 0
+    assert main(["report", *map(str, runs)]) == 0  # other samples: figures of their own
+    assert "<svg" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_costs_of_ones_own(run_dir, tmp_path, capsys):
+    table = tmp_path / "chip.json"
+    table.write_text('{"mac_pj": 1, "ac_pj": 0, "mul_pj": 0, "add_pj": 0, "source": "our chip"}')
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    assert main(["energy", str(run), "--samples", "4", "--table", str(table)]) == 0
+    found = json.loads((run / "probe" / "energy.json").read_text())
+    assert found["energy_mj"] == pytest.approx(found["sums"]["total"]["macs"] / 4 * 1e-9)
+    assert "our chip" in capsys.readouterr().out
+
+
 def test_a_folder_that_is_no_run_gets_a_sentence(tmp_path, capsys):
     for verb in ("cam", "gates", "energy", "report"):
         assert main([verb, str(tmp_path / "nowhere")]) == 2
