@@ -74,7 +74,7 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     if classes <= WRITABLE_CLASSES:
         for row, column in np.argwhere(matrix > 0):
             color = "#ffffff" if share[row, column] > 0.7 else INK
-            axis.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8, color=color)
+            axis.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=color)
         axis.set_xticks(range(classes), class_names, rotation=0 if max(map(len, class_names)) < 3 else 60)
         axis.set_yticks(range(classes), class_names)
     axis.set_xlabel("answer")
