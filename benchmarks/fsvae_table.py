@@ -4,7 +4,8 @@
 
 One run after the other, each in one thread. Every cell is `saccade train mnist-fsvae-small --resume` and `saccade
 generate --metrics`: a killed script goes on where it was. It leaves results/mnist-fsvae/CELL.json, the grids of seed 0
-in docs/figures/fsvae and, at the end, the table in docs/fsvae.md. Data is looked for in $SACCADE_DATA.
+in docs/figures/fsvae and, at the end, the tables in docs/fsvae.md. Whether the digits are recognised comes from
+fsvae_recognised.py; --tables-only then writes the tables again. Data is looked for in $SACCADE_DATA.
 
 Training is timed by the processor, not by the clock, so that the times of a shared machine compare.
 """
@@ -38,7 +39,13 @@ ENVIRONMENT = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "1000000000000",
 }
-HEADER = ("attention", "runs", "reconstruction", "Fréchet autoencoder", "firing rate", "energy to sample", "training")
+HEADER = (
+    *("attention", "runs", "reconstruction", "Fréchet autoencoder", "recognised", "samples unanimous"),
+    *("firing rate", "energy to sample", "training"),
+)
+
+
+UNKNOWN = "not known"
 
 
 def run_cell(attention: str, seed: int, options: list[str]) -> None:
@@ -88,9 +95,14 @@ def keep(run_dir: Path, cell: str, processor_seconds: float | None, figures: str
 
 def spread(values: list[float], digits: int) -> str:
     if not values:
-        return "not known"
+        return UNKNOWN
     mean = f"{statistics.mean(values):.{digits}f}"
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def percent(runs: list[dict[str, Any]], name: str) -> str:
+    found = spread([100 * r["recognised"][name] for r in runs if "recognised" in r], 1)
+    return found if found == UNKNOWN else f"{found} %"
 
 
 def row(runs: list[dict[str, Any]]) -> tuple[str, ...]:
@@ -99,6 +111,8 @@ def row(runs: list[dict[str, Any]]) -> tuple[str, ...]:
         str(len(runs)),
         spread([r["test_reconstruction"] for r in runs], 4),
         spread([r["frechet_autoencoder_distance"] for r in runs], 2),
+        percent(runs, "reconstruction"),
+        percent(runs, "sample_unanimous"),
         spread([r["firing_rate"] for r in runs], 3),
         spread([1000 * r["generate"]["energy"]["energy_mj_to"]["sample"] for r in runs], 1) + " µJ",
         spread([r["processor_seconds"] / 60 for r in runs if r["processor_seconds"]], 1) + " min",
@@ -115,11 +129,23 @@ def table() -> str:
     lines += [
         "",
         f"`{RECIPE}`, {first['epochs']} epochs, mean ± sample standard deviation over seeds; last epoch, none chosen "
-        f"by its score. Fréchet: {first['frechet_autoencoder_distance_is']}. Training: processor time of the whole "
-        f"command, test included, in one thread with the heap kept. Machine: {first['hardware']}, shared with other "
-        f"programs. Seeds: {seeds}. JSON: `results/{NAME}`.",
+        f"by its score. Fréchet: {first['frechet_autoencoder_distance_is']}. {recognised_note(found)}Training: "
+        "processor time of the whole command, test included, in one thread with the heap kept. Machine: "
+        f"{first['hardware']}, shared with other programs. Seeds: {seeds}. JSON: `results/{NAME}`.",
     ]
     return "\n".join(lines)
+
+
+def recognised_note(found: list[dict[str, Any]]) -> str:
+    """What the judge of benchmarks/fsvae_recognised.py is worth, if it was asked."""
+    answers = [r["recognised"] for r in found if "recognised" in r]
+    if not answers:
+        return ""
+    return (
+        f"Recognised: reconstructions that get the digit of their image, and samples whose neighbours all agree, "
+        f"{answers[0]['is']} (`benchmarks/fsvae_recognised.py`); the test images themselves: "
+        f"{100 * answers[0]['test']:.1f} % and {100 * answers[0]['test_unanimous']:.1f} %. "
+    )
 
 
 def speed_table() -> str:
