@@ -21,6 +21,7 @@ LADDER = {
     "nn": {"ops"},
     "models": {"nn", "ops"},
     "deployment": {"models", "nn", "ops"},
+    "bench": {"deployment", "models", "nn", "ops", "train"},
     "train": {"models", "nn", "ops", "data"},
     "recipes": {"train"},
     "ablate": {"train", "models", "nn", "ops", "data"},

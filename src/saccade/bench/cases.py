@@ -1,0 +1,123 @@
+"""The networks that are timed, at the sizes of their papers or small enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saccade.bench.plain import Plain
+from saccade.deployment import deploy
+from saccade.models import SpikingNetwork, create_model
+
+PRECISIONS = ("float", "exact", "fast", "int8")
+#: how an inference is run: the plain way, the network itself, and deployed
+INFERENCE = ("plain", "saccade", *(f"deploy {p}" for p in PRECISIONS))
+TRAINING = ("plain", "saccade")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and its input: images [B, C, H, W] where `frames` is off, else sequences [T, B, C, H, W]."""
+
+    model: str
+    attention: str
+    steps: int
+    batch: int
+    size: int
+    channels: int
+    frames: bool
+    width: float = 1.0
+    placement: str = "spikes"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, backend: str = "auto") -> SpikingNetwork:
+        """The network with random weights; its norms have seen one batch, so that its neurons fire."""
+        torch.manual_seed(0)
+        model = create_model(
+            self.model,
+            attention=self.attention,
+            placement=self.placement,
+            steps=self.steps,
+            in_channels=self.channels,
+            input_size=(self.size, self.size),
+            width=self.width,
+            backend=backend,
+            **self.options,
+        )
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+                nn.init.constant_(module.weight, 2.0)
+        with torch.no_grad():
+            model.train()(self.input())
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.1
+        return model
+
+    def input(self) -> Tensor:
+        """Random numbers of the input's shape."""
+        shape = self.batch, self.channels, self.size, self.size
+        return torch.randn(self.steps, *shape) if self.frames else torch.randn(shape)
+
+
+NETWORKS = {
+    "msresnet18 + DTA": Case("msresnet18", "dta", steps=6, batch=8, size=32, channels=3, frames=False),
+    "vggsnn_tet + TCJA": Case("vggsnn_tet", "tcja", steps=10, batch=4, size=48, channels=2, frames=True),
+    "dvsgesture_net + TCJA": Case("dvsgesture_net", "tcja", steps=20, batch=1, size=128, channels=2, frames=True),
+}
+SMALL = {
+    name: replace(case, steps=2, batch=2, size=32 if case.size > 48 else 16, width=0.125)
+    for name, case in NETWORKS.items()
+}
+
+
+def inference(case: Case, way: str) -> Callable[[], Tensor]:
+    """One forward pass, as a call without arguments."""
+    model, x = case.build("reference" if way == "plain" else "auto").eval(), case.input()
+    run: nn.Module = model
+    if way == "plain":
+        run = Plain(model).eval()
+    elif way != "saccade":
+        run = deploy(model, way.removeprefix("deploy "))
+    return torch.inference_mode()(partial(run, x))
+
+
+def training(case: Case, way: str) -> Callable[[], Tensor]:
+    """One training step (cross-entropy of the mean, SGD with momentum), as a call without arguments."""
+    model, x = case.build("reference" if way == "plain" else "auto"), case.input()
+    run: nn.Module = Plain(model) if way == "plain" else model
+    labels = torch.arange(case.batch) % model.num_classes
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def step() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(run(x).mean(0), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def multiply_adds(case: Case) -> int:
+    """Multiply-adds of the network's convolutions and linear layers in one forward pass, T times the stem included."""
+    model = case.build("reference").eval()
+    total = 0
+
+    def count(layer: Any, arguments: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal total
+        fan_in = layer.weight[0].numel()
+        total += fan_in * out.numel()
+
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.inference_mode():
+        Plain(model).eval()(case.input())
+    for hook in hooks:
+        hook.remove()
+    return total
