@@ -22,7 +22,7 @@ def test_everything_runs_and_the_tables_are_printed(tmp_path, capsys):
 
 def test_mistakes_are_sentences(tmp_path, capsys):
     for words, sentence in (
-        (["--rounds", "0"], "rounds must be a whole number, 1 or more, not 0."),
+        (["--rounds", "1"], "rounds must be a whole number, 2 or more, not 1."),
         (["--output", str(tmp_path / "no" / "where.json")], "where.json does not exist"),
         (["liff", "--output", str(tmp_path / "x.json")], "Unknown benchmark 'liff'. Did you mean 'lif'"),
     ):

@@ -35,10 +35,10 @@ def main(words: Sequence[str]) -> int:
     """Measure, write, and print the ratios."""
     text = "Measure kernels, modules and networks on this machine: about ten minutes on two cores."
     arguments = parse(BenchArguments, words, "saccade bench", text=text)
-    for name in ("rounds", "threads"):
+    for name, least in (("rounds", 2), ("threads", 1)):
         value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more, not {value}.")
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be a whole number, {least} or more, not {value}.")
     if not arguments.output.parent.is_dir():
         raise FileNotFoundError(
             f"The folder of {arguments.output} does not exist. Make it, or choose another --output."
