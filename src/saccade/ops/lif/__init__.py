@@ -4,7 +4,7 @@
 with a function of the signature of `reference.lif`, a function `unsupported(x, decay, gain, spec) -> str | None` that
 says in a few words why it cannot take an input (and costs nothing, for it is asked at every call), and a function
 `unavailable() -> str | None` that says why it cannot run on this machine. To add one, write the file and list it in
-`BACKENDS`, fastest first.
+`BACKENDS`, fastest first, with the devices on which "auto" considers it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saccade.errors import unknown_name
-from saccade.ops.lif import cpu, reference
+from saccade.ops.lif import cpu, reference, triton
 from saccade.ops.lif.reference import lif_step
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.ran import note_ran, say_once
 
 __all__ = ["LIFSpec", "active_backends", "check_backend", "lif", "lif_step"]
 
@@ -32,10 +33,13 @@ class Backend:
     kernel: Kernel
     unsupported: Refusal
     unavailable: Callable[[], str | None]
+    #: where "auto" considers it; None: everywhere
+    device: str | None = None
 
 
 BACKENDS: dict[str, Backend] = {
-    "cpu": Backend(cpu.lif, cpu.unsupported, cpu.unavailable),
+    "cpu": Backend(cpu.lif, cpu.unsupported, cpu.unavailable, "cpu"),
+    "triton": Backend(triton.lif, triton.unsupported, triton.unavailable, "cuda"),
     "reference": Backend(reference.lif, lambda *_: None, lambda: None),
 }
 
@@ -78,11 +82,14 @@ def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, b
             f"LIF takes decay and gain as two numbers or as two 0-d tensors, but got {kinds[0]} and {kinds[1]}."
         )
     for name, candidate in BACKENDS.items():
-        if backend not in ("auto", name):
+        if backend != name and (backend != "auto" or candidate.device not in (None, x.device.type)):
             continue
         refusal = candidate.unsupported(x, decay, gain, spec) or candidate.unavailable()
         if refusal is None:
+            note_ran(name)
             return candidate.kernel(x, decay, gain, spec)
         if backend == name:
             raise ValueError(f"LIF backend {name!r} cannot run here: {refusal}. Use backend='auto' or 'reference'.")
+        if candidate.device == "cuda":
+            say_once(f"LIF runs in the slow reference, not in {name}: {refusal}.")
     raise unknown_name("LIF backend", backend, ["auto", *BACKENDS])
