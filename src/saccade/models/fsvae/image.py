@@ -22,6 +22,8 @@ from saccade.nn.readout import mean_readout, membrane_readout
 
 FIRST_CHANNELS = 32
 LAST_SIDE = 2
+#: of the membrane read-out: its potential sums up to 1 / (1 - LEAK) = 5 steps
+LEAK = 0.8
 
 #: a neuron with a gate for so many channels
 Fire = Callable[[int, nn.Module], GatedNeuron]
@@ -62,8 +64,8 @@ class Encoder(nn.Module):
 class ReadOut(nn.Module):
     """From the decoder's analog output at every step to one image: [T, B, C, H, W] -> [B, C, H, W] in (-1, 1).
 
-    Without attention the membrane read-out of the original, `tanh(sum_t 0.8^(T-1-t) x_t)`. With attention, as in TCJA's
-    generation experiment, `tanh(mean_t gate(x) * x_t)`: the gate weighs the steps, so no leak is needed to do it.
+    Without attention the membrane read-out of the original, `tanh(sum_t LEAK^(T-1-t) x_t)`. With attention, as in
+    TCJA's generation experiment, `tanh(mean_t gate(x) * x_t)`: the gate weighs the steps, so no leak has to.
     """
 
     def __init__(self, gate: GatedNeuron) -> None:
@@ -77,11 +79,16 @@ class ReadOut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gated = self.gate(x)
-        return (membrane_readout(gated) if self.by_potential else mean_readout(gated)).tanh()
+        return (membrane_readout(gated, LEAK) if self.by_potential else mean_readout(gated)).tanh()
 
 
 class Decoder(nn.Module):
-    """Spikes of the D latents -> images."""
+    """Spikes of the D latents -> images.
+
+    Differs from the released code: under the membrane read-out the last convolution starts at a fifth of PyTorch's
+    weights, because the potential sums five steps. With the full ones, up to two thirds of the pixels of a new small
+    network are saturated, all black or all white as the seed has it, and one that starts white learns late.
+    """
 
     def __init__(
         self,
@@ -99,6 +106,9 @@ class Decoder(nn.Module):
         self.last = SpikingConv(doubling(down[-1], down[-1]), fire(down[-1], neuron()))
         self.to_image = nn.ConvTranspose2d(down[-1], out_channels, 3, 1, 1)
         self.readout = ReadOut(gate)
+        if self.readout.by_potential:
+            for parameter in self.to_image.parameters():
+                parameter.data.mul_(1 - LEAK)
 
     def forward(self, z: Tensor) -> Tensor:
         """Spikes [T, B, D] -> images [B, C, H, W] in (-1, 1)."""
@@ -117,11 +127,11 @@ class Decoder(nn.Module):
         in place of T. For training only: a spiking machine convolves spikes, and that is what is counted elsewhere.
         """
         # channels come last in memory, so seen this way the sum is one product of a row and a matrix, without a copy
-        potential = membrane_readout(spikes.movedim(2, -1)).movedim(-1, 1)
+        potential = membrane_readout(spikes.movedim(2, -1), LEAK).movedim(-1, 1)
         conv = self.to_image
         weighted = nn.functional.conv_transpose2d(potential, conv.weight, stride=1, padding=1)
         assert conv.bias is not None
-        return weighted + membrane_readout(conv.bias.expand(len(spikes), -1)).view(-1, 1, 1)
+        return weighted + membrane_readout(conv.bias.expand(len(spikes), -1), LEAK).view(-1, 1, 1)
 
 
 def doubling(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
