@@ -74,6 +74,7 @@ import torch, saccade, saccade.nn, saccade.models, saccade.ops
 for name in saccade.list_attention():
     model = saccade.create_model("msresnet18", steps=2, width=0.1, attention=name)
     model(torch.zeros(1, 3, 8, 8)).sum().backward()
+    saccade.deploy(model.eval(), "exact")(torch.zeros(1, 3, 8, 8))
 print("ok")
 """
 EXTRAS = {

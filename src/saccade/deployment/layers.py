@@ -83,7 +83,7 @@ class SlicedConv(nn.Module):
         first, *rest = self.parts
         y = first(_doubled(x) if self.doubled else x)
         for part in rest:
-            part(x, y)
+            y = part(x, y)
         return y
 
 
