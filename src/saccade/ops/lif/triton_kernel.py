@@ -85,8 +85,8 @@ def walk_back(
     start: tl.tensor, stride: tl.tensor, grad: tl.tensor, grad_stride: tl.tensor,
     grad_x: tl.tensor, grad_x_stride: tl.tensor, inside: tl.tensor, slope: tl.tensor, offset: tl.tensor, v: tl.tensor,
     decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, center: tl.tensor, scale: tl.tensor,
-    t: tl.constexpr, STEPS: tl.constexpr, HARD: tl.constexpr, ATTACHED: tl.constexpr, KIND: tl.constexpr,
-    AFFINE: tl.constexpr,
+    mean: tl.tensor, t: tl.constexpr, STEPS: tl.constexpr, HARD: tl.constexpr, ATTACHED: tl.constexpr,
+    KIND: tl.constexpr, AFFINE: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
     """Step t on the way there, the steps after it, and step t on the way back.
 
@@ -94,7 +94,7 @@ def walk_back(
     `grad_x` receives gain * grad_u, the gradient of the current (of what x was mapped to, with AFFINE).
 
     Returns, per neuron: the gradient of the potential that this step started from (`v`), and the shares of decay and
-    gain, of the current and of the current times x in what all gradients from this step on add up to.
+    gain in their gradients, and the sums of `grad_x` and of `grad_x * (x - mean)`; all from this step on.
     """
     x = tl.load(start + t * stride, mask=inside, other=0.0).to(tl.float32)
     current = slope * x + offset if AFFINE else x
@@ -104,7 +104,7 @@ def walk_back(
         grad_v, sum_decay, sum_gain, sum_grad, sum_grad_x = walk_back(
             start, stride, grad, grad_stride, grad_x, grad_x_stride, inside, slope, offset,
             after_reset(u, threshold, HARD), decay, gain, threshold, center, scale,
-            t + 1, STEPS, HARD, ATTACHED, KIND, AFFINE,
+            mean, t + 1, STEPS, HARD, ATTACHED, KIND, AFFINE,
         )  # fmt: skip
         stays = tl.where(u > threshold, 0.0, 1.0) if HARD else tl.zeros_like(u) + 1.0
         if ATTACHED:
@@ -123,7 +123,7 @@ def walk_back(
         sum_decay + grad_u * v,
         sum_gain + grad_u * current,
         sum_grad + grad_current,
-        sum_grad_x + grad_current * x,
+        sum_grad_x + grad_current * (x - mean),
     )
 
 
@@ -164,7 +164,7 @@ def backward(
     _, sum_decay, sum_gain, _, _ = walk_back(
         x + n, stride, grad + n, grad_stride, grad_x + n, neurons, inside, 1.0, 0.0,
         tl.zeros([BLOCK], tl.float32), decay, gain, threshold, center, scale,
-        0, STEPS, HARD, ATTACHED, KIND, False,
+        0.0, 0, STEPS, HARD, ATTACHED, KIND, False,
     )  # fmt: skip
     if LEARNED:
         tl.store(shares + 2 * tl.program_id(0), tl.sum(sum_decay, 0))
