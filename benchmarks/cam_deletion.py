@@ -1,10 +1,11 @@
 """The Grad-CAM rows of the DTA paper on trained networks, and the deletion test: do the highlighted pixels matter?
 
-    python benchmarks/cam_deletion.py OUT [--data digits nmnist] [--data-root DIR] [--epochs N]
+    python benchmarks/experiments.py digits nmnist      # first: trains the networks
+    python benchmarks/cam_deletion.py [--data digits nmnist] [--runs FOLDER]
+    python benchmarks/tables.py                         # then write the table
 
-Trains none, T-XA, T-NA and DTA on each data set with one recipe and seed, then draws and tests them with `saccade cam`.
-What is finished is not trained again, and a run that was stopped goes on: call it again with the same words. Leaves
-OUT/DATA/cam.png and OUT/cam_deletion.json.
+Looks into the runs of none, T-XA, T-NA and DTA, every seed, with `saccade cam`. Leaves results/cam/DATA.png, the figure
+of seed 0, and results/cam/deletion.json, the accuracies of every run after deleting 20 % of the pixels.
 """
 
 from __future__ import annotations
@@ -12,51 +13,46 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
+from experiments import RESULTS, RUNS
 from saccade.atomic import write_text
 from saccade.cli import main as saccade
 
-RECIPES = {"digits": "digits-dta", "nmnist": "nmnist-tcja"}
 ATTENTION = ("none", "txa", "tna", "dta")
+OUT = RESULTS / "cam"
 
 
 def main() -> int:
-    """Train what is missing, draw, test, write the scores."""
+    """Draw and test; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--data-root")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--data", nargs="+", default=["digits", "nmnist"])
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where experiments.py trained them")
     arguments = parser.parse_args()
-    found = {}
+    file = OUT / "deletion.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    OUT.mkdir(parents=True, exist_ok=True)
     for data in arguments.data:
-        runs = [arguments.out / data / attention for attention in ATTENTION]
-        for attention, run in zip(ATTENTION, runs, strict=True):
-            code = saccade(training(data, attention, run, arguments))
+        runs = arguments.runs / data / "runs"
+        seeds = sorted(int(run.name.removeprefix("dta-seed")) for run in runs.glob("dta-seed*") if run.is_dir())
+        found[data] = []
+        for seed in seeds:
+            folders = [runs / f"{attention}-seed{seed}" for attention in ATTENTION]
+            figure = ["--figure", str((OUT if seed == seeds[0] else runs) / f"{data}.png")]
+            code = saccade(["cam", *map(str, folders), *figure])
             if code:
                 return code
-        where = ["--data-root", arguments.data_root] if arguments.data_root else []
-        code = saccade(["cam", *map(str, runs), "--figure", str(arguments.out / data / "cam.png"), *where])
-        if code:
-            return code
-        found[data] = {run.name: scores(run) for run in runs}
-        write_text(arguments.out / "cam_deletion.json", json.dumps(found, indent=2) + "\n")
+            found[data] += [scores(folder) for folder in folders]
+        write_text(file, json.dumps(found, indent=1) + "\n")
     return 0
 
 
-def training(data: str, attention: str, run: Path, arguments: argparse.Namespace) -> list[str]:
-    """The words of a training run."""
-    words = ["train", RECIPES[data], "--attention", attention, "--run-dir", str(run), "--resume"]
-    words += ["--data-root", arguments.data_root] if arguments.data_root else []
-    return words + (["--epochs", str(arguments.epochs)] if arguments.epochs else [])
-
-
-def scores(run: Path) -> dict[str, object]:
-    """Test accuracy and the deletion test of a run."""
+def scores(run: Path) -> dict[str, Any]:
+    """Where a run's numbers come from, and its deletion test."""
     cam = json.loads((run / "probe" / "cam.json").read_text(encoding="utf-8"))
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    kept = ("test_accuracy", "test_samples", "epochs", "seed", "commit", "hardware", "versions")
-    return {**{name: result.get(name) for name in kept}, "deletion": cam["deletion"]}
+    kept = ("attention", "seed", "test_accuracy", "test_samples", "commit", "hardware", "versions")
+    return {**{name: result[name] for name in kept}, "deletion": cam["deletion"]}
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cam_table import deletion_table
 from events_table import events_tables
 from experiments import EXPERIMENTS
-from saccade.ablate import compare, read_records, summarise
+from saccade.ablate import MATCHED, compare, read_records, summarise
 from saccade.ablate.grid import label
 from saccade.report.ablation import cells as ablation_cells
 from saccade.report.ablation import markdown as ablation_table
@@ -140,7 +141,7 @@ def ablation(name: str, found: dict[str, Records]) -> str:
     first = records[0]
     sentences = [
         f"`saccade ablate {EXPERIMENTS[name]}`",
-        f"{first['data_note'] or first['data']}. {verdict(summary)} {resolution(summary[0], first['test_samples'])}",
+        f"{first['data_note'] or first['data']}. {verdict(summary)}{control(found)} {resolution(summary[0], first['test_samples'])}",
         ablation_table(summary).strip(),
     ]
     if (ROOT / "results" / name / "accuracy.png").exists():
@@ -162,11 +163,23 @@ def verdict(summary: list[dict[str, Any]]) -> str:
     )
 
 
+def control(found: dict[str, Records]) -> str:
+    """Every attention against the network that was widened to its parameters."""
+    pairs = [(name.removeprefix(MATCHED), name) for name in found if name.startswith(MATCHED)]
+    compared = [(a, b, compare(found[a], found[b])) for a, b in pairs if a in found]
+    said = [
+        f" {a} against {b}: {c.mean:+.2f} points ({c.low:+.2f} to {c.high:+.2f}, p = {c.p:.3f}, not corrected)."
+        for a, b, c in compared
+        if c is not None and c.low is not None
+    ]
+    return "".join(said)
+
+
 def resolution(row: dict[str, Any], samples: int) -> str:
     """What the size of the test set can tell."""
     low, high = wilson(row["last_mean"] / 100, samples)
     return (
-        f"All seeds share one test set of {samples:,} samples: one is {100 / samples:.2g} points, and a score of "
+        f"All seeds share one test set of {samples:,} samples: one makes {100 / samples:.2f} points, and a score of "
         f"{row['last_mean']:.1f} % on as many other samples would lie anywhere from {low:.1f} to {high:.1f} % (Wilson, "
         f"95 %). The seeds say what training draws; they say nothing about other test samples."
     )
@@ -183,6 +196,7 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 FILES: dict[str, Callable[[Path], str]] = {
     "README.md": readme,
     "docs/results.md": page,
+    "docs/inside.md": deletion_table,
     "docs/data-events.md": lambda results: events_tables(),
 }
 

@@ -22,7 +22,8 @@ def ablation_figure(accuracies: Mapping[str, Sequence[float]]) -> Figure:
     means = [sum(values) / len(values) for values in accuracies.values()]
     axis.axvline(means[0], color=LINE, linewidth=1.2, zorder=0)
     for row, (values, mean) in enumerate(zip(accuracies.values(), means, strict=True)):
-        axis.plot(values, [row] * len(values), "o", color=SERIES[0], markersize=5, alpha=0.55, markeredgewidth=0)
+        heights = [row + 0.09 * (seed - (len(values) - 1) / 2) for seed in range(len(values))]  # none hides another
+        axis.plot(values, heights, "o", color=SERIES[0], markersize=5, alpha=0.55, markeredgewidth=0)
         axis.plot([mean, mean], [row - 0.3, row + 0.3], color=SERIES[1], linewidth=2.2)
     axis.set_yticks(range(len(accuracies)), list(accuracies))
     axis.set_ylim(len(accuracies) - 0.5, -0.5)
