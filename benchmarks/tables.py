@@ -139,9 +139,10 @@ def ablation(name: str, found: dict[str, Records]) -> str:
     records = [r for runs in found.values() for r in runs]
     summary = [asdict(r) for r in summarise(records, list(found))]
     first = records[0]
+    said = f"{verdict(summary)}{control(found)} {resolution(summary[0], first['test_samples'])}"
     sentences = [
         f"`saccade ablate {EXPERIMENTS[name]}`",
-        f"{first['data_note'] or first['data']}. {verdict(summary)}{control(found)} {resolution(summary[0], first['test_samples'])}",
+        f"{first['data_note'] or first['data']}. {said}",
         ablation_table(summary).strip(),
     ]
     if (ROOT / "results" / name / "accuracy.png").exists():
