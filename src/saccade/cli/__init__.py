@@ -18,6 +18,7 @@ from saccade.errors import MissingExtraError, require, unknown_name
 #: verb -> ("module:function", one line of help)
 VERBS: dict[str, tuple[str, str]] = {
     "train": ("saccade.cli.train:main", "train a network by recipe, or go on with a run that was stopped"),
+    "speedrun": ("saccade.cli.speedrun:main", "train to a target accuracy against the clock, several times"),
     "ablate": ("saccade.cli.ablate:main", "compare variants of a recipe over seeds, as one table"),
     "eval": ("saccade.cli.evaluate:main", "score the weights of a run on the whole test set"),
     "generate": ("saccade.cli.generate:main", "draw samples, reconstructions and interpolations with a trained VAE"),

@@ -8,6 +8,7 @@ Importing this registers every data set; none is read, and no optional library i
 """
 
 from saccade.data import digits, events, folder, images  # registers the data sets
+from saccade.data.augment import cutout
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
     CATALOG,
@@ -31,6 +32,7 @@ __all__ = [
     "DataRequest",
     "DataSplits",
     "ImageTensors",
+    "cutout",
     "default_root",
     "digits",
     "draw_seed",

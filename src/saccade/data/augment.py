@@ -1,6 +1,7 @@
 """Augmentation of whole batches at once: every sample has its own draw, no loop over samples.
 
-Everything is drawn from torch's global CPU generator. `make_loader` seeds it for each batch from (seed, epoch, batch).
+Everything is drawn from torch's global CPU generator, whatever the batch's device. `make_loader` seeds it for each
+batch from (seed, epoch, batch).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Jitter:
         if self.shift:
             planes_BPHW = _shift(planes_BPHW, torch.randint(2 * self.shift + 1, (2, batch)), self.shift)
         if self.mirror:
-            turned = (torch.rand(batch) < 0.5).view(-1, 1, 1, 1)
+            turned = _on(x, torch.rand(batch) < 0.5).view(-1, 1, 1, 1)
             planes_BPHW = torch.where(turned, planes_BPHW.flip(-1), planes_BPHW)
         return planes_BPHW.reshape(x.shape)
 
@@ -39,4 +40,39 @@ def _shift(x_BPHW: Tensor, corner: Tensor, margin: int) -> Tensor:
     """Crop every picture, padded by `margin`, at its own `corner` [2, B] = (top, left), from 0 to 2 * margin."""
     height, width = x_BPHW.shape[-2:]
     windows = F.pad(x_BPHW, (margin,) * 4).unfold(2, height, 1).unfold(3, width, 1)  # [B, P, top, left, H, W], a view
-    return windows[torch.arange(len(x_BPHW)), :, corner[0], corner[1]]
+    corner = _on(x_BPHW, corner)
+    return windows[torch.arange(len(x_BPHW), device=x_BPHW.device), :, corner[0], corner[1]]
+
+
+def cutout(x: Tensor, side: int, batch_dim: int = 0) -> Tensor:
+    """A square of zeros in every sample, `side` pixels wide, around a uniform point and clipped at the border.
+
+    DeVries, Taylor. Improved Regularization of Convolutional Neural Networks with Cutout. 2017, arXiv 1708.04552.
+
+    Args:
+        x: [B, ..., H, W] or, with batch_dim=1, [T, B, ..., H, W]: the square is the same for all steps. Zero is the
+            mean of normalised samples.
+        side: of the square; 0 returns x itself.
+        batch_dim: where B is in x.
+    """
+    if side == 0:
+        return x
+    height, width = x.shape[-2:]
+    batch = x.shape[batch_dim]
+    rows, columns = (_outside(x, size, batch, side) for size in (height, width))
+    keep_BHW = rows[:, :, None] | columns[:, None, :]
+    shape = [1] * x.ndim
+    shape[batch_dim], shape[-2], shape[-1] = batch, height, width
+    return x * keep_BHW.view(shape)
+
+
+def _outside(x: Tensor, size: int, batch: int, side: int) -> Tensor:
+    """Which of `size` lines lie outside of each sample's stretch of `side`, [B, size]."""
+    first = _on(x, torch.randint(size, (batch, 1))) - side // 2
+    line = torch.arange(size, device=x.device)
+    return (line < first) | (line >= first + side)
+
+
+def _on(x: Tensor, draws: Tensor) -> Tensor:
+    """Draws on x's device, without waiting for what that is busy with."""
+    return draws.to(x.device, non_blocking=True)

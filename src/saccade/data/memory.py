@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -27,7 +28,8 @@ class ImageTensors(Dataset):
         mean, std: one number per channel, or one for all, in the units of the samples (0 to 255).
         augment: applied to every uint8 batch [B, ...] before it is normalised; None leaves the samples as they are.
 
-    `dataset[i]` is `(float32 sample, int)`; `fetch(indices)` is a whole batch, and what `make_loader` uses.
+    `dataset[i]` is `(float32 sample, int)`; `fetch(indices)` is a whole batch, and what `make_loader` uses. It is made
+    where the samples are: after `to(gpu)` nothing but indices and a few draws per sample crosses the bus.
     """
 
     def __init__(
@@ -51,8 +53,26 @@ class ImageTensors(Dataset):
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the samples are held."""
+        return self.samples.device
+
+    @property
+    def nbytes(self) -> int:
+        """What holding them takes."""
+        return self.samples.nbytes
+
+    def to(self, device: torch.device) -> ImageTensors:
+        """The same data set with its samples on a device."""
+        moved = copy.copy(self)
+        for name in ("samples", "labels", "scale", "offset"):
+            setattr(moved, name, getattr(self, name).to(device))
+        return moved
+
     def fetch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Indices [B] -> float32 samples [B, ...] and labels [B]."""
+        """Indices [B] -> float32 samples [B, ...] and labels [B], on the samples' device."""
+        indices = indices.to(self.device, non_blocking=True)  # else the CPU would wait for the GPU at every batch
         x = self.samples[indices]
         if self.augment is not None:
             x = self.augment(x)

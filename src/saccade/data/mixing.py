@@ -67,7 +67,7 @@ def mix_batch(
     if kind == "none" or rng.random() >= probability:
         return x, targets
     share = float(rng.beta(alpha, alpha))
-    partner = torch.from_numpy(rng.permutation(len(labels))).to(x.device)
+    partner = torch.from_numpy(rng.permutation(len(labels))).to(x.device, non_blocking=True)
     other = x.index_select(batch_dim, partner)
     if kind == "mixup":
         mixed = torch.lerp(other, x, share)

@@ -49,6 +49,10 @@ def check_names(experiment: Experiment) -> None:
         )
     if generates(e.model) and e.mix != "none":
         raise ValueError(f"{e.model} generates images, and mixed ones are not what it is to learn: use mix='none'.")
+    if generates(e.model) and (e.cutout or e.compile):
+        raise ValueError(
+            f"{e.model} generates images; cutout and compile are for networks that classify. Leave them out."
+        )
     if e.data not in CATALOG:
         raise unknown_name("data set", e.data, CATALOG)
 

@@ -41,6 +41,7 @@ RULES: dict[str, Rule] = {
     "image_size": _COUNT_OR_NONE,
     "mix_alpha": _POSITIVE,
     "mix_probability": _SHARE,
+    "cutout": _integer(0, "a whole number, 0 or more"),
     "validation": _PART,
     "batch_size": _COUNT,
     "workers": _integer(0, "a whole number, 0 or more"),

@@ -51,6 +51,8 @@ class Experiment:
     """Both parameters of the Beta distribution that the mixing share is drawn from."""
     mix_probability: float = 0.5
     """Probability, drawn per batch, that a batch is mixed."""
+    cutout: int = 0
+    """Side in pixels of the square that is blanked in every training sample; 0: none."""
     validation: float = 0.0
     """Share of the training part set aside for choosing things; the test set is for the last number only."""
     batch_size: int = 64
@@ -94,12 +96,14 @@ class Experiment:
     """auto: bfloat16 autocast on a GPU that has it, else float32."""
     backend: str = "auto"
     """LIF kernel: auto, or one by name; see saccade doctor."""
+    compile: bool = False
+    """Train through torch.compile: takes minutes to start and pays on a GPU."""
     max_batches: int | None = None
     """Stop every epoch, and every evaluation, after so many batches (for a quick try)."""
 
 
 #: fields that a resumed run may change, because they say where and for how long it runs, not what is learned
-FREE_ON_RESUME = ("backend", "data_root", "device", "epochs", "workers")
+FREE_ON_RESUME = ("backend", "compile", "data_root", "device", "epochs", "workers")
 
 
 def from_dict(values: dict[str, Any]) -> Experiment:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from saccade.train.config import Experiment
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,14 @@ def choose_autocast(precision: str, device: torch.device) -> torch.dtype | None:
     if precision == "float16" and device.type != "cuda":
         raise ValueError("precision='float16' needs a GPU; on a CPU use 'float32' or 'bfloat16'.")
     return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+
+
+def laid_out_for(machine: Machine, model: Module) -> Module:
+    """The same network with its convolutions' weights channels last on a GPU, whose convolutions want it so.
+
+    What they put out is then channels last too, and the kernels between them keep it.
+    """
+    return model.to(memory_format=torch.channels_last) if machine.device.type == "cuda" else model
 
 
 def choose_machine(experiment: Experiment) -> Machine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +37,11 @@ class Scoreboard(nn.Module):
     def __init__(self, num_classes: int, loss: LossFunction) -> None:
         super().__init__()
         self.loss = loss
-        self.top1 = MulticlassAccuracy(num_classes, average="micro")
-        self.top5 = MulticlassAccuracy(num_classes, top_k=5, average="micro") if num_classes > 5 else None
-        self.per_class = MulticlassAccuracy(num_classes, average="none")
+        # validate_args would look at every batch's values, and looking waits for a GPU
+        options: dict[str, Any] = {"num_classes": num_classes, "validate_args": False}
+        self.top1 = MulticlassAccuracy(**options, average="micro")
+        self.top5 = MulticlassAccuracy(**options, top_k=5, average="micro") if num_classes > 5 else None
+        self.per_class = MulticlassAccuracy(**options, average="none")
         self.reset()
 
     def reset(self) -> None:

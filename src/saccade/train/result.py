@@ -25,6 +25,7 @@ def finish(
     report: FinalScores,
     history: History,
     machine: Machine,
+    steps_per_epoch: int,
 ) -> dict[str, Any]:
     """Write weights.safetensors, card.json and, last, result.json, which marks the run as finished."""
     origin = {
@@ -55,11 +56,14 @@ def finish(
         "seconds": round(history.seconds, 3),
         # the median over epochs: the first one carries compilation and warm-up
         "seconds_per_step": median(history.step_seconds),
+        "seconds_per_step_by_epoch": list(history.step_seconds),
         "batch_size": experiment.batch_size,
+        "steps_per_epoch": steps_per_epoch,
         "epochs": experiment.epochs,
         "max_batches": experiment.max_batches,
         "precision": machine.precision,
         "lif_backends": ops.active_backends(),
+        "lif_backends_that_ran": ops.take_ran(),
         **origin,
     }
     write_json(folder.result, result)

@@ -13,12 +13,13 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
+from saccade import ops
 from saccade.train.build import build_loaders, build_model, check_names, generates
 from saccade.train.callbacks import History, SaveCheckpoint, StepSeed
 from saccade.train.check import check_experiment
 from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from saccade.train.config import Experiment
-from saccade.train.device import Machine, choose_machine
+from saccade.train.device import Machine, choose_machine, laid_out_for
 from saccade.train.generation import GenerationTask
 from saccade.train.progress import RunProgress
 from saccade.train.quiet import quiet_lightning
@@ -65,17 +66,18 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
     machine = choose_machine(experiment)
     loaders = build_loaders(experiment)
     part, watched = loaders.watched
-    model = build_model(experiment, loaders.info)
+    model = laid_out_for(machine, build_model(experiment, loaders.info))
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
     task = kind(model, experiment, loaders.info, loaders.train, watched)
     folder.create(experiment)
+    ops.take_ran()  # what ran before is not this run's
     history = History(folder.metrics, part, kind)
     with quiet_lightning(), _interruptible():
         trainer = _trainer(experiment, folder, history, machine)
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
 
     report = task.test(loaders.test, machine, history.rows)
-    return finish(folder, experiment, loaders.info, task.scored_model, report, history, machine)
+    return finish(folder, experiment, loaders.info, task.scored_model, report, history, machine, task.steps_per_epoch)
 
 
 def _epochs_done(folder: RunFolder) -> int:

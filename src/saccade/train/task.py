@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.data import BatchLoader, DataInfo, mix_batch
+from saccade.data import BatchLoader, DataInfo, cutout, mix_batch
 from saccade.models.network import SpikingNetwork
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
@@ -39,7 +39,7 @@ class ClassificationTask(LearningTask):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         x, target = self._mixed(*batch)
-        logits = self.model(x).float()
+        logits = self.train_forward(x).float()
         loss = self.loss(logits, target)
         self._count_hits(logits.detach(), target)
         self.count_loss(loss, logits.shape[1], index)
@@ -101,10 +101,11 @@ class ClassificationTask(LearningTask):
         self._hits: Tensor = torch.zeros((), dtype=torch.float64)
 
     def _mixed(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        e = self.experiment
+        e, batch_dim = self.experiment, x.ndim - 4
+        x = cutout(x, e.cutout, batch_dim)
         if e.mix == "none":
             return x, labels
-        return mix_batch(x, labels, self.num_classes, e.mix, e.mix_alpha, e.mix_probability, batch_dim=x.ndim - 4)
+        return mix_batch(x, labels, self.num_classes, e.mix, e.mix_alpha, e.mix_probability, batch_dim)
 
     def _count_hits(self, logits: Tensor, target: Tensor) -> None:
         predicted = logits.mean(0).argmax(-1)
