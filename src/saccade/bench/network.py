@@ -8,6 +8,9 @@ from saccade.bench.cases import INFERENCE, TRAINING, Case, inference, multiply_a
 from saccade.bench.memory import peak_memory
 from saccade.bench.timing import interleave, summary
 
+#: the ways whose memory is measured, each in processes of its own, which takes most of the time
+WEIGHED = {"plain", "saccade", "deploy float", "deploy exact", "deploy int8"}
+
 
 def measure_network(
     case: Case,
@@ -32,7 +35,7 @@ def measure_network(
             if peak_GFLOPs:
                 row["of_float32_roofline"] = round(row["GFLOPs"] / peak_GFLOPs, 3)
         if memory:
-            for way in ways:
+            for way in WEIGHED & set(ways):
                 rows[way]["peak_MB"] = peak_memory(case, kind, way)
         result[kind] = rows
     return result

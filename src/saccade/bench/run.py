@@ -19,7 +19,7 @@ from saccade.bench.scaling import AXES, BASE, measure_scaling
 from saccade.errors import unknown_name
 
 PARTS = ("lif", "modules", "networks", "binary", "scaling")
-ROUNDS, QUICK_ROUNDS = 9, 3
+ROUNDS, QUICK_ROUNDS = 7, 3
 
 
 def run_benchmarks(

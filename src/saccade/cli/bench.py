@@ -19,7 +19,7 @@ class BenchArguments:
 
     parts: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[PART ...]")] = ()
     """lif, modules, networks, binary (networks whose gate keeps spikes binary), scaling; default: all."""
-    rounds: int = 9
+    rounds: int = 7
     """Rounds of every comparison; each competitor runs once in each."""
     threads: int | None = None
     """Threads; default: torch's own choice."""
