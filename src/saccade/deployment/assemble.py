@@ -19,11 +19,13 @@ from saccade.deployment.summary import Row, Summary
 from saccade.models.blocks import ConvNorm, SequenceDropout
 from saccade.models.msresnet import MSBlock
 from saccade.nn.attention import GatedNeuron, NoAttention
-from saccade.nn.neuron import LIF
+from saccade.nn.folding import TimeFolded
+from saccade.nn.neuron import IF, LIF, PLIF
 
 #: what a layer may be fed
 REAL, SPIKES, COUNTS = "real numbers", "spikes", "spikes per window"
 SLICES = {"float": 0, "int8": 1, "fast": 2, "exact": 3}
+LAYERS = (ConvNorm, nn.Conv2d, nn.Linear)
 WORDS = {1: "one int8 slice", 2: "two int8 slices", 3: "three int8 slices"}
 
 
@@ -81,6 +83,8 @@ class Assembly:
         attention: Any = source.attention if isinstance(source, GatedNeuron) else None
         if isinstance(attention, NoAttention):
             attention = None
+        if type(neuron) not in (LIF, PLIF, IF):
+            raise ValueError(f"deploy computes LIF, PLIF and IF neurons, but {name} is a {type(neuron).__name__}.")
         if attention is not None:
             pack_convs(attention, self.dtype)
             fed = "spikes" if attention.placement == "spikes" else "the current"
@@ -105,39 +109,44 @@ class Assembly:
         """All modules of a chain."""
         kind, layer, built = REAL, None, nn.Sequential()
         links = [(name, m) for name, m in chain if not isinstance(m, nn.Identity | SequenceDropout | nn.Dropout)]
+        fused: nn.Module | None = None
         for i, (name, module) in enumerate(links):
             following = [m for _, m in links[i + 1 :]]
-            if isinstance(module, ConvNorm | nn.Conv2d | nn.Linear):
+            if module is fused:
+                fused = None
+            elif isinstance(module, LAYERS):
                 layer = self.layer(name, module, kind)
                 kind = REAL
                 if not (following and isinstance(following[0], LIF | GatedNeuron)):
                     built.append(layer)
                     layer = None
             elif isinstance(module, LIF | GatedNeuron):
-                pool = following[0] if following and is_halving(following[0]) else None
-                kind = after(module, pool)
+                fused = following[0] if following and is_halving(following[0]) and reads(following[1:]) else None
+                kind = after(module, fused)
                 as_bytes = self._takes_bytes(following, kind)
-                built.append(self.site(name, module, pool, as_bytes, layer))
+                built.append(self.site(name, module, fused, as_bytes, layer))
                 layer = None
             elif isinstance(module, MSBlock):
                 built.append(self.block(name, module))
             elif isinstance(module, SpaceMean) and kind == SPIKES:
                 built.append(SpikeMean(self.dtype))
                 kind = REAL
-            elif not is_halving(module):
-                built.append(module)
+            else:
+                built.append(TimeFolded(module) if is_halving(module) else module)
+                kind = kind if isinstance(module, Flat) else REAL
         return built
 
     def _takes_bytes(self, following: list[nn.Module], kind: str) -> bool:
         """Whether what comes next can read spikes held as bytes."""
-        for module in following:
-            if isinstance(module, SpaceMean):
-                return True
-            if isinstance(module, ConvNorm | nn.Conv2d | nn.Linear):
-                return self.in_integers(kind)
-            if not isinstance(module, Flat):
-                return False
-        return False
+        if following and isinstance(following[0], SpaceMean):
+            return True
+        return reads(following) and self.in_integers(kind)
+
+
+def reads(following: list[nn.Module]) -> bool:
+    """Whether the next module that computes is a layer."""
+    computing = [m for m in following if not isinstance(m, Flat)]
+    return bool(computing) and isinstance(computing[0], LAYERS)
 
 
 def after(neuron: nn.Module, pool: nn.Module | None) -> str:

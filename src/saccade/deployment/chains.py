@@ -19,7 +19,7 @@ from saccade.deployment.pooling import pool_frames
 from saccade.models.blocks import check_size
 from saccade.models.msresnet import MSBlock, MSResNet
 from saccade.models.network import SpikingNetwork
-from saccade.models.vgg import VGG, VGGSNN
+from saccade.models.vgg import VGG, VGGSNN, VGGSNNTET
 from saccade.models.voting import PooledConvNet
 
 Chain = list[tuple[str, nn.Module]]
@@ -58,7 +58,7 @@ class FrameSize(nn.Module):
 
 
 def register_chain(network: type[SpikingNetwork]) -> Callable[[F], F]:
-    """Decorator: say how a network class, and those derived from it, is chained."""
+    """Decorator: say how a network class, and those that inherit its forward_sequence, is chained."""
 
     def register(chain: F) -> F:
         _CHAINS[network] = chain
@@ -72,10 +72,13 @@ def chain_of(model: nn.Module) -> Chain:
     for cls in type(model).__mro__:
         if cls in _CHAINS:
             return _CHAINS[cls](model)
+        if {"forward", "forward_sequence"} & set(vars(cls)):
+            break  # it may do anything: the chain of a class below is not its own
     known = ", ".join(sorted(cls.__name__ for cls in _CHAINS))
     raise ValueError(
-        f"deploy does not know what follows what in {type(model).__name__}. It knows {known} and networks derived from "
-        "them; tell it about yours with @saccade.deployment.register_chain, or use the network as it is."
+        f"deploy does not know what follows what in {type(model).__name__}. It knows {known} and networks that inherit "
+        "forward_sequence from them; tell it about yours with @saccade.deployment.register_chain, or use the network "
+        "as it is."
     )
 
 
@@ -87,6 +90,8 @@ def _msresnet(model: MSResNet) -> Chain:
 
 
 @register_chain(VGG)
+@register_chain(VGGSNN)
+@register_chain(VGGSNNTET)
 def _vgg(model: VGG) -> Chain:
     chain: Chain = [("size", FrameSize(type(model).__name__, model.frame_size, isinstance(model, VGGSNN)))]
     for i, (conv, neuron) in enumerate(zip(model.convs, model.neurons, strict=True)):

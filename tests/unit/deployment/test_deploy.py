@@ -149,3 +149,48 @@ def test_an_unknown_network_is_told_how_to_become_known(monkeypatch):
 
     with torch.no_grad():
         torch.testing.assert_close(saccade.deploy(model)(x), model(x), rtol=0, atol=1e-9)
+
+
+def test_what_it_cannot_know_is_refused_rather_than_guessed():
+    from saccade.models import MSResNet
+
+    class Louder(MSResNet):
+        def forward_sequence(self, x):
+            return 2 * super().forward_sequence(x)
+
+    class Odd(saccade.LIF):
+        pass
+
+    model, _ = network("msresnet18 dta, static")
+    model.__class__ = Louder
+    with pytest.raises(ValueError, match="what follows what in Louder"):
+        saccade.deploy(model)
+    model, _ = network("msresnet18 dta, static")
+    model.neuron = Odd()
+    with pytest.raises(ValueError, match="LIF, PLIF and IF neurons, but neuron is a Odd"):
+        saccade.deploy(model)
+
+
+@pytest.mark.parametrize("precision", ["float", "exact"])
+def test_poolings_in_unusual_places(precision, monkeypatch):
+    from saccade.deployment import SpaceMean, chains
+    from saccade.models import SpikingNetwork
+    from saccade.models.blocks import ConvNorm
+    from saccade.nn import TimeFolded
+
+    class Pools(SpikingNetwork):
+        def __init__(self):
+            super().__init__(steps=2, num_classes=4)
+            self.conv, self.neuron, self.head = ConvNorm(3, 5), saccade.LIF(), torch.nn.Linear(5, 4)
+            self.largest, self.average = torch.nn.MaxPool2d(2), torch.nn.AvgPool2d(2)
+
+        def forward_sequence(self, x):
+            x = TimeFolded(self.average)(self.neuron(TimeFolded(self.largest)(self.conv(x))))
+            return self.head(TimeFolded(self.largest)(x).mean((3, 4)))
+
+    monkeypatch.setattr(chains, "_CHAINS", dict(chains._CHAINS))
+    names = "conv", "largest", "neuron", "average", "largest", "mean", "head"
+    register_chain(Pools)(lambda own: [(n, SpaceMean() if n == "mean" else getattr(own, n)) for n in names])
+    model, x = Pools().eval(), 3 * torch.randn(2, 2, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(saccade.deploy(model, precision)(x), model(x), rtol=0, atol=1e-5)
