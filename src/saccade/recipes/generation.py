@@ -53,8 +53,8 @@ def mnist_fsvae_small() -> Experiment:
 
     Ours: mnist-fsvae with width 0.25, half the steps, 64 latents, batches of 50, a higher learning rate and clipped
     gradients. Of what was tried, fewer time steps helped most: see LOG.md.
-    Expected: 0.10 to 0.12 reconstruction loss, digits that can be read; the measured runs are in docs/fsvae.md, generated
-    from results/mnist-fsvae. Far from the published 0.031, which took 150 epochs of the whole network.
+    Expected: 0.10 to 0.12 reconstruction loss, digits that can be read; the measured runs are in docs/fsvae.md,
+    generated from results/mnist-fsvae. Far from the published 0.031, which took 150 epochs of the whole network.
     Cost: about six minutes of one core, with the heap kept (MALLOC_MMAP_MAX_=0).
     """
     return replace(
