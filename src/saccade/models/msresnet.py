@@ -11,8 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from saccade.models.blocks import ConvNorm
+from saccade.models.chain import is_plain_stage, is_static, run_block, run_once
 from saccade.models.network import TCJA_FAMILY, SpikingNetwork
 from saccade.models.registry import register_model
+from saccade.nn.composite import runs_composite
 from saccade.nn.neuron import LIF
 
 PLACES = ("auto", "stem", "blocks")
@@ -54,6 +56,7 @@ class MSBlock(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        self.backend = backend
         self.neuron1 = LIF(backend=backend)
         self.conv1 = ConvNorm(in_channels, channels, 3, stride)
         self.neuron2 = LIF(backend=backend) if neuron2 is None else neuron2
@@ -62,6 +65,9 @@ class MSBlock(nn.Module):
         self.downsample = nn.Identity() if same else ConvNorm(in_channels, channels, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        layers = (self.neuron1, self.conv1), (self.neuron2, self.conv2)
+        if runs_composite(self, x, self.backend) and is_plain_stage(self.conv1) and is_plain_stage(self.conv2):
+            return self.downsample(x) + run_block(x, layers)
         return self.downsample(x) + self.conv2(self.neuron2(self.conv1(self.neuron1(x))))
 
 
@@ -134,5 +140,6 @@ class MSResNet(SpikingNetwork):
         return place
 
     def forward_sequence(self, x: Tensor) -> Tensor:
-        current = self.stages(self.stem_neuron(self.stem(x)))
+        once = is_static(x) and runs_composite(self, x, self.backend) and is_plain_stage(self.stem)
+        current = self.stages(self.stem_neuron(run_once(self.stem, x) if once else self.stem(x)))
         return self.head(self.neuron(current).mean(dim=(3, 4)))

@@ -5,11 +5,12 @@ C3 is conv3x3 - BN - LIF, AP is average pooling by 2, both at every step.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
 from saccade.models.blocks import ConvNorm, check_size, halved, required_size
+from saccade.models.chain import Stage, run_stages
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import register_model
 from saccade.nn.folding import TimeFolded, fold_time, unfold_time
@@ -50,11 +51,9 @@ class VGG(SpikingNetwork):
         raise NotImplementedError(f"{type(self).__name__} must implement new_neuron().")
 
     def forward_sequence(self, x: Tensor) -> Tensor:
-        for i, (conv, neuron) in enumerate(zip(self.convs, self.neurons, strict=True)):
-            x = neuron(conv(x))
-            if i % 2 == 1:
-                x = self.pool(x)
-        return self.head(x.flatten(2))
+        pools = [self.pool if i % 2 else None for i in range(len(self.convs))]
+        stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
+        return self.head(run_stages(self, x, self.backend, stages).flatten(2))
 
 
 @register_model("vggsnn", PUBLISHED)

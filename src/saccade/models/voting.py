@@ -6,11 +6,12 @@ nC3 is conv3x3 without bias - BN - LIF, MP max pooling by 2, DP dropout; LIF wit
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from saccade.models.blocks import ConvNorm, SequenceDropout, check_size, halved, required_size
+from saccade.models.chain import Stage, run_stages
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import register_model
 from saccade.nn.folding import TimeFolded
@@ -122,6 +123,6 @@ class PooledConvNet(SpikingNetwork):
 
     def forward_sequence(self, x: Tensor) -> Tensor:
         check_size(type(self).__name__, x, self.frame_size)
-        for conv, neuron in zip(self.convs, self.neurons, strict=True):
-            x = self.pool(neuron(conv(x)))
-        return self.classifier(x.flatten(2))
+        pools = [self.pool] * len(self.convs)
+        stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
+        return self.classifier(run_stages(self, x, self.backend, stages).flatten(2))

@@ -1,0 +1,247 @@
+"""Batch norm, LIF, pooling and convolution as one autograd node on the CPU.
+
+    z = conv(pool(LIF(norm(y))))        norm, pool and conv each optional
+
+Autograd would keep the input of each of the four. This node keeps y alone: backward computes the norm's affine map, the
+potentials and the spikes again, which costs one more pass over y. Everything is channels last, with time folded into
+the batch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from saccade.ops.lif import cpu
+from saccade.ops.lif.spec import LIFSpec
+
+Array = np.ndarray[Any, Any]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a node does besides the numbers it is given: the neuron, the pooling and the convolution's geometry.
+
+    `pool` is "none", "max" or "average" (2 x 2). `mean`: hand out the spikes' mean over H, W too, which a gate needs.
+    `batch`: the norm's statistics are those of this batch, and take part in its gradient.
+    """
+
+    steps: int
+    decay: float
+    gain: float
+    spec: LIFSpec
+    pool: str = "none"
+    mean: bool = False
+    batch: bool = False
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A norm as the affine map slope * y + offset, where slope = weight / std; and what its gradient needs."""
+
+    mean: Tensor
+    inverse_std: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    @classmethod
+    def of(cls, mean: Tensor, inverse_std: Tensor, weight: Tensor, bias: Tensor) -> Affine:
+        slope = weight.detach() * inverse_std
+        return cls(mean, inverse_std, slope, bias.detach() - mean * slope)
+
+
+@cache
+def _pool_of_threads(threads: int, process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, f"saccade-{process}")
+
+
+def run(loop: Callable[..., None], work: int, units: int, *arguments: Any) -> None:
+    """Run a loop of `kernel.py` over all units, in this thread and as many others as torch uses."""
+    parts = parts_of(work, units)
+    cuts = [p * units // parts for p in range(parts + 1)]
+    if parts == 1:
+        loop(*arguments, 0, units, 0)
+        return
+    pool = _pool_of_threads(parts - 1, os.getpid())
+    others = [pool.submit(loop, *arguments, cuts[p], cuts[p + 1], p) for p in range(1, parts)]
+    loop(*arguments, 0, cuts[1], 0)
+    for other in others:
+        other.result()
+
+
+def parts_of(work: int, units: int) -> int:
+    """Into how many parts `run` cuts a loop over that many elements and units."""
+    return max(1, min(torch.get_num_threads(), units)) if work >= cpu.PARALLEL_FROM else 1
+
+
+def flat(x: Tensor) -> Array:
+    """The memory of a channels-last [N, C, H, W], as it lies there."""
+    return frames(x).reshape(-1)
+
+
+def frames(x: Tensor) -> Array:
+    """A channels-last [N, C, H, W] as [N, H, W, C], contiguous."""
+    return x.detach().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def empty(shape: Any, dtype: torch.dtype) -> Tensor:
+    """Not initialised, [N, C, H, W] channels last."""
+    N, C, H, W = shape
+    return torch.empty((N, H, W, C), dtype=dtype).permute(0, 3, 1, 2)
+
+
+def tile(values: Tensor, plan: Plan) -> Array:
+    """A number per channel, repeated to a block's length: a few hundred neurons whose potentials stay in the cache."""
+    C = len(values)
+    most = min(cpu.BLOCK, cpu.BLOCK_BYTES // (max(plan.steps, 1) * values.element_size()))
+    return values.detach().repeat(max(1, most // C)).numpy()
+
+
+def batch_moments(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance per channel of [N, C, H, W], float64."""
+    from saccade.ops.composite import kernel
+
+    memory, C = flat(y), y.shape[1]
+    units = math.ceil(len(memory) / (C * kernel.ROWS))
+    totals = np.zeros((parts_of(y.numel(), units), 2, C))
+    center = memory[:C].copy()
+    run(kernel.moments, y.numel(), units, memory, center, totals)
+    shift, square = totals.sum(0) / (y.numel() // C)
+    return torch.from_numpy(shift + center), torch.from_numpy(np.maximum(square - shift**2, 0))
+
+
+def fire(y: Tensor, affine: Affine, plan: Plan, dtype: torch.dtype) -> Tensor:
+    """The spikes of norm and neuron, [N, C, H, W] of y's shape, as `dtype`."""
+    from saccade.ops.composite import kernel
+
+    out, slope, offset = empty(y.shape, dtype), tile(affine.slope, plan), tile(affine.offset, plan)
+    constants = cpu._constants(plan.decay, plan.gain, plan.spec, y.dtype)
+    units = math.ceil(y.numel() / plan.steps / len(slope))
+    hard = plan.spec.reset == "hard"
+    run(kernel.spikes, y.numel(), units, flat(y), slope, offset, flat(out), plan.steps, constants, hard)
+    return out
+
+
+def pooled(y: Tensor, affine: Affine, plan: Plan) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What the convolution meets; the spikes' mean over H, W [N or 0, C]; the spikes themselves as bytes, if pooled."""
+    from saccade.ops.composite import kernel
+
+    N, C, H, W = y.shape
+    if plan.pool == "none":
+        return fire(y, affine, plan, y.dtype), y.new_empty(0, C), None
+    spikes = fire(y, affine, plan, torch.uint8)
+    out, mean = empty((N, C, H // 2, W // 2), y.dtype), y.new_empty(N if plan.mean else 0, C)
+    run(kernel.pool, y.numel(), N, frames(spikes), frames(out), mean.numpy(), plan.pool == "max")
+    return out, mean, spikes
+
+
+def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Array]:
+    """Turn `grad`, of the spikes, into the current's, in place: its sums per channel, and those of its product with
+    y - mean."""
+    from saccade.ops.composite import kernel
+
+    spec = plan.spec
+    tiles = [tile(values, plan) for values in (affine.slope, affine.offset, affine.mean)]
+    units = math.ceil(y.numel() / plan.steps / len(tiles[0]))
+    totals = np.zeros((parts_of(y.numel(), units), 2, len(tiles[0])))
+    constants = cpu._constants(plan.decay, plan.gain, spec, y.dtype)
+    flags = spec.reset == "hard", not spec.detach_reset, cpu._SURROGATES.index(spec.surrogate.kind)
+    run(kernel.gradient, y.numel(), units, flat(y), *tiles, flat(grad), totals, plan.steps, constants, *flags)
+    sums, products = totals.sum(0).reshape(2, -1, y.shape[1]).sum(1)
+    return sums, products
+
+
+def normalise_back(y: Tensor, grad: Tensor, affine: Affine, sums: Array, products: Array, plan: Plan) -> None:
+    """Turn `grad`, of the norm's output, into that of its input y, in place."""
+    from saccade.ops.composite import kernel
+
+    slope, inverse_std, mean = (v.double().numpy() for v in (affine.slope, affine.inverse_std, affine.mean))
+    count = y.numel() // y.shape[1] if plan.batch else math.inf
+    of_x = -slope * inverse_std**2 * products / count
+    constant = -slope * sums / count - of_x * mean
+    tiles = [tile(torch.from_numpy(v).to(y.dtype), plan) for v in (slope, of_x, constant)]
+    run(kernel.combine, y.numel(), math.ceil(y.numel() / len(tiles[0])), flat(grad), flat(y), *tiles)
+
+
+class Composite(torch.autograd.Function):
+    """(y, norm's weight, bias, mean, 1 / std, conv's weight, bias, plan) -> conv's output, and the spikes' mean.
+
+    y is [T*B, C, H, W], channels last and dense. Without a norm its four are None; without a convolution the pooled
+    spikes come out. Statistics are constants for autograd: with `plan.batch` backward accounts for them.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None,
+        inverse_std: Tensor | None, conv_weight: Tensor | None, conv_bias: Tensor | None, plan: Plan,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        ctx.save_for_backward(y, weight, bias, mean, inverse_std, conv_weight)
+        ctx.plan, ctx.conv_bias = plan, None if conv_bias is None else list(conv_bias.shape)
+        out, means, _ = pooled(y, _affine(y, weight, bias, mean, inverse_std), plan)
+        if not plan.mean:
+            ctx.mark_non_differentiable(means)
+        if conv_weight is not None:
+            out = torch.conv2d(out, conv_weight, conv_bias, plan.stride, plan.padding, plan.dilation, plan.groups)
+        return out, means
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, grad_mean: Tensor) -> tuple[Tensor | None, ...]:
+        from saccade.ops.composite import kernel
+
+        y, weight, bias, mean, inverse_std, conv_weight = ctx.saved_tensors
+        plan: Plan = ctx.plan
+        affine = _affine(y, weight, bias, mean, inverse_std)
+        before_neuron = any(ctx.needs_input_grad[:3])
+        met, _, spikes = pooled(y, affine, plan) if conv_weight is not None or plan.pool != "none" else (None,) * 3
+        grad_weight = grad_bias = None
+        if conv_weight is not None:
+            assert met is not None
+            wanted = [before_neuron, *ctx.needs_input_grad[5:7]]
+            grad, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+                grad, met, conv_weight, ctx.conv_bias, plan.stride, plan.padding, plan.dilation, False, [0, 0],
+                plan.groups, wanted,
+            )  # fmt: skip
+        if not before_neuron:
+            return None, None, None, None, None, grad_weight, grad_bias, None
+        owned = conv_weight is not None
+        del met
+        if spikes is not None:
+            full = empty(y.shape, y.dtype)
+            share = grad_mean.contiguous().numpy() if plan.mean else np.empty((0, y.shape[1]), full.numpy().dtype)
+            run(kernel.unpool, y.numel(), len(y), frames(grad), frames(spikes), share, frames(full), plan.pool == "max")
+            grad = full
+        else:
+            dense = grad.contiguous(memory_format=torch.channels_last)
+            grad = dense if owned or dense is not grad else dense.clone(memory_format=torch.preserve_format)
+            if not grad.permute(0, 2, 3, 1).is_contiguous():  # one channel or one pixel: strides say nothing
+                grad = empty(y.shape, y.dtype).copy_(grad)
+        sums, products = back(y, grad, affine, plan)
+        if weight is None:
+            return grad, None, None, None, None, grad_weight, grad_bias, None
+        if ctx.needs_input_grad[0]:
+            normalise_back(y, grad, affine, sums, products, plan)
+        of_weight = torch.from_numpy(products * inverse_std.double().numpy()).to(weight.dtype)
+        return grad, of_weight, torch.from_numpy(sums).to(weight.dtype), None, None, grad_weight, grad_bias, None
+
+
+def _affine(y: Tensor, *norm: Any) -> Affine:
+    if norm[0] is not None:
+        return Affine.of(norm[2], norm[3], norm[0], norm[1])
+    zero, one = y.new_zeros(y.shape[1]), y.new_ones(y.shape[1])
+    return Affine(zero, one, one, zero)
