@@ -26,6 +26,7 @@ from saccade.nn.composite import (
     runs_composite,
 )
 from saccade.nn.folding import TimeFolded, fold_time, unfold_time
+from saccade.nn.normed import fire_normed
 
 Stage = tuple[ConvNorm, nn.Module, TimeFolded | None]
 
@@ -40,7 +41,7 @@ def run_stages(owner: nn.Module, x: Tensor, backend: str, stages: Sequence[Stage
     if runs_composite(owner, x, backend) and all(is_plain_stage(conv) for conv, _, _ in stages):
         return _composite_stages(x, stages)
     for conv, neuron, pool in stages:
-        x = neuron(conv(x))
+        x = fire_normed(conv, neuron, x)
         x = x if pool is None else pool(x)
     return x
 

@@ -16,6 +16,7 @@ from saccade.models.network import TCJA_FAMILY, SpikingNetwork
 from saccade.models.registry import register_model
 from saccade.nn.composite import runs_composite
 from saccade.nn.neuron import LIF
+from saccade.nn.normed import fire_normed
 
 PLACES = ("auto", "stem", "blocks")
 
@@ -68,7 +69,7 @@ class MSBlock(nn.Module):
         layers = (self.neuron1, self.conv1), (self.neuron2, self.conv2)
         if runs_composite(self, x, self.backend) and is_plain_stage(self.conv1) and is_plain_stage(self.conv2):
             return self.downsample(x) + run_block(x, layers)
-        return self.downsample(x) + self.conv2(self.neuron2(self.conv1(self.neuron1(x))))
+        return self.downsample(x) + self.conv2(fire_normed(self.conv1, self.neuron2, self.neuron1(x)))
 
 
 @register_model("msresnet18", layout=((128, 3, 1), (256, 3, 2), (512, 2, 2)), stem=(3, 1))

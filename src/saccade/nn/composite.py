@@ -28,7 +28,7 @@ def runs_composite(owner: nn.Module, x: Tensor, backend: str) -> bool:
         return False
     if cpu.unsupported(x, 1.0, 1.0, LIF().spec) or cpu.unavailable():
         return False
-    return not _has_global_hooks() and not any(_has_hooks(module) for module in owner.modules() if module is not owner)
+    return not has_global_hooks() and not any(has_hooks(module) for module in owner.modules() if module is not owner)
 
 
 def plain_neuron(module: nn.Module) -> LIF | None:
@@ -135,13 +135,15 @@ def move_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> Non
         running.mul_(1 - norm.momentum).add_(new.to(running.dtype), alpha=norm.momentum)
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a hook waits for this very module to be called."""
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
 
 
-def _has_global_hooks() -> bool:
+def has_global_hooks() -> bool:
+    """Whether a hook waits for any module to be called."""
     return bool(
         torch_module._global_forward_hooks
         or torch_module._global_forward_pre_hooks
