@@ -44,10 +44,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from saccade.atomic import write_text
+from saccade.bench.timing import environment, interleave, summary
 from saccade.data import DataRequest, load_data, make_loader
 from saccade.data.events import FrameSpec, event_set, make_plan, prepare, read_events, to_frames
 from saccade.data.events import load as event_loading
-from timing import environment, interleave, summary
 
 RESULT = Path(__file__).parent / "results" / "events.json"
 Case = Callable[[], object]
