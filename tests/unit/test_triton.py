@@ -87,7 +87,7 @@ def test_any_number_of_steps_and_neurons(steps: int, neurons: int) -> None:
 @pytest.mark.parametrize("steps", [*range(1, 33), triton.MAX_STEPS])
 def test_every_number_of_steps(steps: int, dtype: torch.dtype) -> None:
     for seed, spec in enumerate(SPECS[steps % len(SURROGATES) :: len(SURROGATES)]):  # both resets, detached or not
-        x, grad = draw(steps, 3, 1 + 97 * (seed + steps) % 389, dtype=dtype, seed=seed)
+        x, grad = draw(steps, 3, 1 + 37 * (seed + steps) % 89, dtype=dtype, seed=seed)
         assert_equal(x, grad, spec, learned=seed % 2 == 0)
 
 
