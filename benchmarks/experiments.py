@@ -27,7 +27,7 @@ EIGHT = "attention=none,matched:tcja,tla,cla,tcja,txa,tna,dta"
 EXPERIMENTS = {
     "digits": f"digits-dta --vary {EIGHT} --seeds 5",
     "nmnist": f"nmnist-tcja --vary {EIGHT} --seeds 5",
-    "mnist-short": "mnist-tcja --vary attention=none,matched:tcja,tcja,dta --seeds 3 --width 0.125 --epochs 2",
+    "mnist-short": "mnist-tcja --vary attention=none,matched:tcja,tcja,dta --seeds 3 --width 0.125 --epochs 1",
     "mnist": "mnist-tcja --vary attention=tcja --seeds 1",
     "cifar10-jpeg": "cifar10-jpeg-dta --vary attention=none,dta --seeds 1",
 }
