@@ -4,8 +4,9 @@
     python benchmarks/cam_deletion.py [--data digits nmnist] [--runs FOLDER]
     python benchmarks/tables.py                         # then write the table
 
-Looks into the runs of none, T-XA, T-NA and DTA, every seed, with `saccade cam`. Leaves results/cam/DATA.png, the figure
-of seed 0, and results/cam/deletion.json, the accuracies of every run after deleting 20 % of the pixels.
+Looks into the runs of none, T-XA, T-NA and DTA, every seed, with `saccade cam`; not again into those it has looked into.
+Leaves results/cam/DATA.png, the figure of the first seed, and results/cam/deletion.json, the accuracies of every run after
+deleting 20 % of the pixels.
 """
 
 from __future__ import annotations
@@ -33,18 +34,23 @@ def main() -> int:
     found = json.loads(file.read_text()) if file.exists() else {}
     OUT.mkdir(parents=True, exist_ok=True)
     for data in arguments.data:
-        runs = arguments.runs / data / "runs"
-        seeds = sorted(int(run.name.removeprefix("dta-seed")) for run in runs.glob("dta-seed*") if run.is_dir())
-        found[data] = []
-        for seed in seeds:
+        runs, found[data] = arguments.runs / data / "runs", []
+        for number, seed in enumerate(finished_seeds(runs)):
             folders = [runs / f"{attention}-seed{seed}" for attention in ATTENTION]
-            figure = ["--figure", str((OUT if seed == seeds[0] else runs) / f"{data}.png")]
-            code = saccade(["cam", *map(str, folders), *figure])
+            figure = (runs if number else OUT) / f"{data}.png"
+            looked = figure.exists() and all((folder / "probe" / "cam.json").exists() for folder in folders)
+            code = 0 if looked else saccade(["cam", *map(str, folders), "--figure", str(figure)])
             if code:
                 return code
             found[data] += [scores(folder) for folder in folders]
         write_text(file, json.dumps(found, indent=1) + "\n")
     return 0
+
+
+def finished_seeds(runs: Path) -> list[int]:
+    """Seeds with which all four networks have been trained."""
+    seeds = sorted(int(run.parent.name.removeprefix("dta-seed")) for run in runs.glob("dta-seed*/result.json"))
+    return [s for s in seeds if all((runs / f"{name}-seed{s}" / "result.json").exists() for name in ATTENTION)]
 
 
 def scores(run: Path) -> dict[str, Any]:
