@@ -4,9 +4,9 @@
     python benchmarks/cam_deletion.py [--data digits nmnist] [--runs FOLDER]
     python benchmarks/tables.py                         # then write the table
 
-Looks into the runs of none, T-XA, T-NA and DTA, every seed, with `saccade cam`; not again into those it has looked into.
-Leaves results/cam/DATA.png, the figure of the first seed, and results/cam/deletion.json, the accuracies of every run after
-deleting 20 % of the pixels.
+Looks into the runs of none, T-XA, T-NA and DTA, every seed, with `saccade cam`; not again into those it has looked
+into. Leaves results/cam/DATA.png, the figure of the first seed, and results/cam/deletion.json, the accuracies of every
+run after deleting 20 % of the pixels.
 """
 
 from __future__ import annotations
