@@ -11,8 +11,9 @@ def digits_dta() -> Experiment:
     """Handwritten digits before the simulated event camera, a narrow MS-ResNet-18 with DTA.
 
     Ours: a first run that works everywhere, and the test-bed for `--attention`.
-    Expected: 98.42 ± 0.38 % of the 355 test samples after the last epoch, five seeds (results/digits); one sample is 0.28
-    points. Without the gate 97.86 ± 0.32 %; docs/results.md has the other attentions, and what the difference is worth.
+    Expected: 98.42 ± 0.38 % of the 355 test samples after the last epoch, five seeds (results/digits); one sample is
+    0.28 points. Without the gate 97.86 ± 0.32 %; docs/results.md has the other attentions, and what the difference is
+    worth.
     Cost: about 80 s on one core (AMD EPYC, shared with other work).
     """
     return Experiment(

@@ -14,9 +14,9 @@ def nmnist_tcja() -> Experiment:
 
     Ours: neither paper trains on N-MNIST. Small enough for two CPU cores, and the same network for every
     `--attention` (DTA stands on the stem, TCJA in the blocks, as in their papers).
-    Expected: for 1,000 + 100 recordings of the set 93.4 ± 1.5 % after the last epoch, five seeds, and 95.0 ± 1.9 % without
-    the gate (results/nmnist, docs/results.md). One of 100 test recordings is a point, and a score of 95 % has a 95 %
-    interval from 89 to 98 % (Wilson): only large differences can show.
+    Expected: for 1,000 + 100 recordings of the set 93.4 ± 1.5 % after the last epoch, five seeds, and 95.0 ± 1.9 %
+    without the gate (results/nmnist, docs/results.md). One of 100 test recordings is a point, and a score of 95 % has a
+    95 % interval from 89 to 98 % (Wilson): only large differences can show.
     """
     return Experiment(
         recipe="nmnist-tcja",
