@@ -17,6 +17,7 @@ from torch import Tensor
 from saccade import ops
 from saccade.nn import LIF, PLIF
 from saccade.ops import LIFSpec, Surrogate, lif
+from saccade.ops import threads as ops_threads
 from saccade.ops.lif import BACKENDS, active_backends, cpu
 
 needs_numba = pytest.mark.skipif(cpu.unavailable() is not None, reason=str(cpu.unavailable()))
@@ -41,7 +42,7 @@ SPECS = [
 def parallel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads, for inputs of any size."""
     threads = torch.get_num_threads()
-    monkeypatch.setattr(cpu, "PARALLEL_FROM", 0)
+    monkeypatch.setattr(ops_threads, "PARALLEL_FROM", 0)
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(threads)

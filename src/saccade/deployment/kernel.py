@@ -8,30 +8,16 @@ sequence can be fed in pieces.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+
+from saccade.ops.compiled import compiled
 
 Array = np.ndarray[Any, Any]
-Loop = Callable[..., Any]
 
 
-def _compiled(parallel: bool = False) -> Callable[[Loop], Loop]:
-    """njit, cached on disk beside this file or in the user's cache folder, or in memory if neither can be written."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": parallel}
-
-    def decorate(function: Loop) -> Loop:
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:
-            return njit(**options)(function)
-
-    return decorate
-
-
-@_compiled()
+@compiled
 def fire(
     x: Array, stride: int, out: Array, v: Array, constants: Array, hard: bool, block: int, first: int, last: int
 ) -> None:
@@ -60,16 +46,7 @@ def fire(
                     v_k[i] = u - threshold if u > threshold else u
 
 
-@_compiled(parallel=True)
-def fire_parallel(
-    x: Array, stride: int, out: Array, v: Array, constants: Array, hard: bool, block: int, blocks: int, parts: int
-) -> None:
-    """`fire` of all blocks, in `parts` equal shares."""
-    for p in prange(parts):
-        fire(x, stride, out, v, constants, hard, block, p * blocks // parts, (p + 1) * blocks // parts)
-
-
-@_compiled()
+@compiled
 def count(spikes: Array, counts: Array) -> None:
     """Spikes per image and channel: bytes [images, pixels, C] -> int32 [images, C]."""
     images, pixels, channels = spikes.shape

@@ -7,7 +7,6 @@ width; `packed` brings any sequence into that form.
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,9 @@ from torch import Tensor
 from saccade.nn.folding import fold_time, unfold_time
 from saccade.nn.neuron import LIF
 from saccade.ops.lif import cpu
+from saccade.ops.threads import cut, parts_of, run_parts
 
-PARALLEL_FROM = 1 << 17  # elements: below, waking the other threads costs more than they save
 BLOCK = 1024  # neurons
-_PROCESS = os.getpid()  # OpenMP must not be entered again in a forked child
 
 
 def packed(x: Tensor) -> Tensor:
@@ -85,23 +83,12 @@ def _flat(x: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _launch(x: Any, stride: int, out: Any, v: Any, constants: Any, hard: bool, neurons: int, work: int) -> None:
-    import numba
-
     from saccade.deployment import kernel
 
-    config: Any = numba.config
     blocks = math.ceil(neurons / BLOCK)
-    threads = min(torch.get_num_threads(), config.NUMBA_NUM_THREADS, blocks)
-    if threads == 1 or work < PARALLEL_FROM or os.getpid() != _PROCESS:
-        kernel.fire(x, stride, out, v, constants, hard, BLOCK, 0, blocks)
-        return
-    with cpu._PARALLEL:  # numba's simplest threading layer aborts when two threads enter it at once
-        before = numba.get_num_threads()
-        numba.set_num_threads(threads)
-        try:
-            kernel.fire_parallel(x, stride, out, v, constants, hard, BLOCK, blocks, threads)
-        finally:
-            numba.set_num_threads(before)
+    parts = parts_of(work, blocks)
+    arguments = x, stride, out, v, constants, hard, BLOCK
+    run_parts(parts, lambda part: kernel.fire(*arguments, *cut(blocks, part, parts)))
 
 
 def spike_means(spikes: Tensor) -> Tensor:

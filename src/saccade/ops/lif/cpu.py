@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
-import threading
 from typing import Any
 
 import numpy as np
@@ -23,14 +21,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.threads import cut, parts_of, run_parts
 
-PARALLEL_FROM = 1 << 17  # elements: below, waking the other threads costs more than they save
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
 
 _SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")  # in the order of cpu_kernel's constants
-_PROCESS = os.getpid()
-_PARALLEL = threading.Lock()  # numba's simplest threading layer aborts the process when two threads enter it at once
 
 
 @functools.cache
@@ -148,21 +144,9 @@ def _blocks(x: Tensor, block: int) -> int:
 
 
 def _run(direction: str, x: Tensor, block: int, *arguments: Any) -> None:
-    """Run a loop of cpu_kernel over all blocks, in this thread or in all."""
-    import numba
-
+    """Run a loop of cpu_kernel over all blocks."""
     from saccade.ops.lif import cpu_kernel
 
-    config: Any = numba.config
-    blocks = _blocks(x, block)
-    threads = min(torch.get_num_threads(), config.NUMBA_NUM_THREADS, blocks)
-    if threads == 1 or x.numel() < PARALLEL_FROM or os.getpid() != _PROCESS:
-        getattr(cpu_kernel, direction)(*arguments, block, 0, blocks)
-        return
-    with _PARALLEL:
-        before = numba.get_num_threads()
-        numba.set_num_threads(threads)
-        try:
-            getattr(cpu_kernel, f"{direction}_parallel")(*arguments, block, blocks, threads)
-        finally:
-            numba.set_num_threads(before)
+    loop, blocks = getattr(cpu_kernel, direction), _blocks(x, block)
+    parts = parts_of(x.numel(), blocks)
+    run_parts(parts, lambda part: loop(*arguments, block, *cut(blocks, part, parts)))

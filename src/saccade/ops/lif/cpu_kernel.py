@@ -14,40 +14,25 @@ dtype serves every neuron.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+
+from saccade.ops.compiled import compiled
 
 Array = np.ndarray[Any, Any]
-Loop = Callable[..., Any]
 
 TRIANGLE, ATAN, SIGMOID, RECTANGLE = range(4)
 
 
-def _compiled(parallel: bool = False) -> Callable[[Loop], Loop]:
-    """njit, cached on disk beside this file or in the user's cache folder, or in memory if neither can be written."""
-    # error_model: Python's check for a division by zero would keep the loops from being vectorised
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "parallel": parallel}
-
-    def decorate(function: Loop) -> Loop:
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:
-            return njit(**options)(function)
-
-    return decorate
-
-
-@_compiled()
+@compiled
 def _after_reset(u: Any, threshold: Any, hard: bool) -> Any:
     if u > threshold:
         return u * type(u)(0) if hard else u - threshold  # not 0, for infinity times 0 is not
     return u
 
 
-@_compiled()
+@compiled
 def _integrate(x: Array, v: Array, u: Array, constants: Array, hard: bool) -> None:
     """One step of a block: the potentials `u` before the reset, and `v`, in place, after it."""
     decay, gain, threshold = constants[0], constants[1], constants[2]
@@ -57,7 +42,7 @@ def _integrate(x: Array, v: Array, u: Array, constants: Array, hard: bool) -> No
         v[i] = _after_reset(u_i, threshold, hard)
 
 
-@_compiled()
+@compiled
 def _slopes(u: Array, slope: Array, constants: Array, kind: int) -> None:
     """The surrogate derivative at a block's potentials, with the roundings of `Surrogate.derivative`."""
     threshold, center, scale, height = constants[2], constants[3], constants[4], constants[5]
@@ -79,7 +64,7 @@ def _slopes(u: Array, slope: Array, constants: Array, kind: int) -> None:
             slope[i] = height if abs(u[i] - threshold - center) < scale else zero
 
 
-@_compiled()
+@compiled
 def _last_step_back(slope: Array, grad: Array, grad_u: Array, grad_x: Array, gain: Any) -> None:
     """Start `grad_u` at the last step, which no later step pulls at, and write `grad_x`."""
     for i in range(grad.size):
@@ -87,7 +72,7 @@ def _last_step_back(slope: Array, grad: Array, grad_u: Array, grad_x: Array, gai
         grad_x[i] = gain * grad_u[i]
 
 
-@_compiled()
+@compiled
 def _step_back(
     u: Array, slope: Array, grad: Array, grad_u: Array, grad_x: Array, constants: Array, hard: bool, attached: bool
 ) -> None:
@@ -102,19 +87,19 @@ def _step_back(
         grad_x[i] = gain * grad_u_i
 
 
-@_compiled()
+@compiled
 def _add_product(total: Array, a: Array, b: Array) -> None:
     for i in range(b.size):
         total[i] += a[i] * b[i]
 
 
-@_compiled()
+@compiled
 def _add_product_after_reset(total: Array, a: Array, u: Array, threshold: Any, hard: bool) -> None:
     for i in range(u.size):
         total[i] += a[i] * _after_reset(u[i], threshold, hard)
 
 
-@_compiled()
+@compiled
 def _tree_sum(values: Array) -> Any:
     """The sum of 2^k values, pairwise (overwrites them): accurate, and the same for any number of threads."""
     width = values.size
@@ -125,7 +110,7 @@ def _tree_sum(values: Array) -> Any:
     return values[0]
 
 
-@_compiled()
+@compiled
 def forward(
     x: Array, stride: int, spikes: Array, steps: int, constants: Array, hard: bool, block: int, first: int, last: int
 ) -> None:
@@ -145,7 +130,7 @@ def forward(
                 v[i] = _after_reset(u, threshold, hard)
 
 
-@_compiled()
+@compiled
 def backward(
     x: Array,
     stride: int,
@@ -191,37 +176,3 @@ def backward(
                     _add_product_after_reset(grad_decay, grad_u, u[t - 1, : b - a], constants[2], hard)
         if learned.size:
             learned[k, 0], learned[k, 1] = _tree_sum(grad_decay), _tree_sum(grad_gain)
-
-
-@_compiled(parallel=True)
-def forward_parallel(
-    x: Array, stride: int, spikes: Array, steps: int, constants: Array, hard: bool, block: int, blocks: int, parts: int
-) -> None:
-    """`forward` of all blocks, in `parts` equal shares."""
-    for p in prange(parts):
-        forward(x, stride, spikes, steps, constants, hard, block, p * blocks // parts, (p + 1) * blocks // parts)
-
-
-@_compiled(parallel=True)
-def backward_parallel(
-    x: Array,
-    stride: int,
-    grad: Array,
-    grad_stride: int,
-    grad_x: Array,
-    learned: Array,
-    steps: int,
-    constants: Array,
-    hard: bool,
-    attached: bool,
-    kind: int,
-    block: int,
-    blocks: int,
-    parts: int,
-) -> None:
-    """`backward` of all blocks, in `parts` equal shares."""
-    for p in prange(parts):
-        first, last = p * blocks // parts, (p + 1) * blocks // parts
-        backward(
-            x, stride, grad, grad_stride, grad_x, learned, steps, constants, hard, attached, kind, block, first, last
-        )
