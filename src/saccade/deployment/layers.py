@@ -14,13 +14,17 @@ from torch.nn import functional as F
 from saccade.deployment.integer import IntegerWeight, Pair
 from saccade.deployment.slices import LARGEST, RATIO, int8_slices
 from saccade.nn.folding import fold_time, unfold_time
+from saccade.ops.winograd import PackedConv, suits
 
 #: the largest fan-in whose worst sum of products, 254 times 127, still fits into 32 bits
 WIDEST = (2**31 - 1) // (RATIO * LARGEST)
 
 
 class FloatConv(nn.Module):
-    """Convolution in a floating type: [N, C, H, W] -> [N, K, H', W'], channels last. Bytes are converted on the way."""
+    """Convolution in a floating type: [N, C, H, W] -> [N, K, H', W'], channels last. Bytes are converted on the way.
+
+    Wide 3x3 convolutions take Winograd's way (`saccade.ops.winograd`).
+    """
 
     weight: Tensor
     bias: Tensor | None
@@ -32,6 +36,7 @@ class FloatConv(nn.Module):
         self.register_buffer("weight", weight.to(dtype).contiguous(memory_format=torch.channels_last))
         self.register_buffer("bias", None if bias is None else bias.to(dtype))
         self.packed = self._pack()
+        self.winograd: PackedConv | None = None
 
     def _pack(self) -> Tensor | None:
         """The weight in oneDNN's own order, which it would otherwise make at every call; None where it cannot."""
@@ -44,6 +49,9 @@ class FloatConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.weight.dtype)
+        if suits(x, self.weight, (self.stride, self.padding, (1, 1), 1)):
+            self.winograd = self.winograd or PackedConv(self.weight, self.bias)
+            return self.winograd(x)
         if self.packed is None:
             y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
         else:

@@ -7,7 +7,7 @@ cases the modules are called one after the other.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from saccade.nn.neuron import IF, LIF
 from saccade.ops.composite import Composite, Plan, batch_moments
 from saccade.ops.lif import cpu
 from saccade.ops.ran import note_ran
+from saccade.ops.winograd import SAME, Geometry
 
 
 def runs_composite(owner: nn.Module, x: Tensor, backend: str) -> bool:
@@ -89,12 +90,9 @@ def compose(
     """
     note_ran("cpu")
     y = channels_last(y)
-    geometry: dict[str, Any] = {}
-    if conv is not None:
-        names = ("stride", "padding", "dilation", "groups")
-        geometry = {name: getattr(conv, name) for name in names}
+    geometry = SAME if conv is None else Geometry(*(getattr(conv, name) for name in Geometry._fields))
     batch = norm is not None and norm.training
-    plan = Plan(steps, neuron.decay, neuron.gain, neuron.spec, pool, mean, batch, **geometry)
+    plan = Plan(steps, neuron.decay, neuron.gain, neuron.spec, pool, mean, batch, geometry)
     kernel = (None, None) if conv is None else (conv.weight, conv.bias)
     statistics = (None,) * 4 if norm is None else (norm.weight, norm.bias, *_statistics(norm, y))
     return Composite.apply(y, *statistics, *kernel, plan)

@@ -11,20 +11,19 @@ run in threads of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from saccade.ops.lif.cpu_kernel import _after_reset, _compiled, _integrate, _last_step_back, _slopes, _step_back
+from saccade.ops.compiled import compiled
+from saccade.ops.lif.cpu_kernel import _after_reset, _integrate, _last_step_back, _slopes, _step_back
 
 Array = np.ndarray[Any, Any]
-Loop = Callable[..., None]
 
 ROWS = 256  # pixels whose sums are taken in x's own precision before they are added up in float64
 
 
-@_compiled()
+@compiled
 def moments(x: Array, center: Array, totals: Array, first: int, last: int, part: int) -> None:
     """Per channel, `totals[part]` += sums of x - center and of its square, over units of ROWS pixels."""
     channels = center.size
@@ -42,7 +41,7 @@ def moments(x: Array, center: Array, totals: Array, first: int, last: int, part:
         totals[part, 1] += squares
 
 
-@_compiled()
+@compiled
 def spikes(
     x: Array, slope: Array, offset: Array, out: Array, steps: int, constants: Array, hard: bool,
     first: int, last: int, part: int,
@@ -63,7 +62,7 @@ def spikes(
                 v[i] = _after_reset(u, threshold, hard)
 
 
-@_compiled()
+@compiled
 def gradient(
     x: Array, slope: Array, offset: Array, center: Array, grad: Array, totals: Array, steps: int, constants: Array,
     hard: bool, attached: bool, kind: int, first: int, last: int, part: int,
@@ -103,7 +102,7 @@ def gradient(
         totals[part, 1] += products
 
 
-@_compiled()
+@compiled
 def combine(
     grad: Array, x: Array, of_grad: Array, of_x: Array, constant: Array, first: int, last: int, part: int
 ) -> None:
@@ -116,7 +115,7 @@ def combine(
             grad_k[i] = of_grad[i] * grad_k[i] + of_x[i] * x_k[i] + constant[i]
 
 
-@_compiled()
+@compiled
 def pool(s: Array, out: Array, mean: Array, largest: bool, first: int, last: int, part: int) -> None:
     """2 x 2 pooling of spikes [N, H, W, C] into `out`, and their mean over H, W into `mean` [N or 0, C], by frames."""
     _, height, width, channels = out.shape
@@ -144,7 +143,7 @@ def pool(s: Array, out: Array, mean: Array, largest: bool, first: int, last: int
             total /= out.dtype.type(s.shape[1] * s.shape[2])
 
 
-@_compiled()
+@compiled
 def unpool(
     grad: Array, s: Array, grad_mean: Array, out: Array, largest: bool, first: int, last: int, part: int
 ) -> None:

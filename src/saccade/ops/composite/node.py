@@ -10,11 +10,8 @@ the batch.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,9 +21,10 @@ from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.threads import cut, parts_of, run_parts
+from saccade.ops.winograd import SAME, Geometry, convolve, convolve_back
 
 Array = np.ndarray[Any, Any]
-Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,7 @@ class Plan:
     pool: str = "none"
     mean: bool = False
     batch: bool = False
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
+    geometry: Geometry = SAME
 
 
 @dataclass(frozen=True)
@@ -65,28 +60,10 @@ class Affine:
         return cls(mean, inverse_std, slope, bias.detach() - mean * slope)
 
 
-@cache
-def _pool_of_threads(threads: int, process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, f"saccade-{process}")
-
-
 def run(loop: Callable[..., None], work: int, units: int, *arguments: Any) -> None:
-    """Run a loop of `kernel.py` over all units, in this thread and as many others as torch uses."""
+    """Run a loop of `kernel.py` over all units."""
     parts = parts_of(work, units)
-    cuts = [p * units // parts for p in range(parts + 1)]
-    if parts == 1:
-        loop(*arguments, 0, units, 0)
-        return
-    pool = _pool_of_threads(parts - 1, os.getpid())
-    others = [pool.submit(loop, *arguments, cuts[p], cuts[p + 1], p) for p in range(1, parts)]
-    loop(*arguments, 0, cuts[1], 0)
-    for other in others:
-        other.result()
-
-
-def parts_of(work: int, units: int) -> int:
-    """Into how many parts `run` cuts a loop over that many elements and units."""
-    return max(1, min(torch.get_num_threads(), units)) if work >= cpu.PARALLEL_FROM else 1
+    run_parts(parts, lambda part: loop(*arguments, *cut(units, part, parts), part))
 
 
 def flat(x: Tensor) -> Array:
@@ -196,7 +173,7 @@ class Composite(torch.autograd.Function):
         if not plan.mean:
             ctx.mark_non_differentiable(means)
         if conv_weight is not None:
-            out = torch.conv2d(out, conv_weight, conv_bias, plan.stride, plan.padding, plan.dilation, plan.groups)
+            out = convolve(out, conv_weight, conv_bias, *plan.geometry)
         return out, means
 
     @staticmethod
@@ -213,10 +190,8 @@ class Composite(torch.autograd.Function):
         if conv_weight is not None:
             assert met is not None
             wanted = [before_neuron, *ctx.needs_input_grad[5:7]]
-            grad, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
-                grad, met, conv_weight, ctx.conv_bias, plan.stride, plan.padding, plan.dilation, False, [0, 0],
-                plan.groups, wanted,
-            )  # fmt: skip
+            of_met, grad_weight, grad_bias = convolve_back(grad, met, conv_weight, ctx.conv_bias, plan.geometry, wanted)
+            grad = of_met if of_met is not None else grad
         if not before_neuron:
             return None, None, None, None, None, grad_weight, grad_bias, None
         owned = conv_weight is not None

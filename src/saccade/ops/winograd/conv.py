@@ -1,0 +1,132 @@
+"""Convolutions that take Winograd's way where it is open and faster, and torch's elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from saccade.ops.lif import cpu
+from saccade.ops.threads import cut, parts_of, run_parts
+
+NARROWEST = 128  # channels: below, the transforms cost what the multiplications save
+FEWEST = 256  # tiles: below, transforming the weights costs more
+CACHE = 4 << 20  # bytes of tiles at a time in each thread: a fair share of a third-level cache
+
+ONES: list[Any] = [[0, 0], [1, 1], [1, 1], 16]  # padding, stride, dilation, groups of the sixteen products
+BIAS = 5  # the product that adds to all four outputs of a tile: A^T e A = 1 for e = 1 there and 0 elsewhere
+
+
+class Geometry(NamedTuple):
+    """How a convolution moves over its input, in the order of torch.conv2d's arguments."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+SAME = Geometry((1, 1), (1, 1), (1, 1), 1)  # the one that Winograd's way is for
+
+
+def suits(x: Tensor, weight: Tensor, geometry: Sequence[Any]) -> bool:
+    """Whether Winograd's way is open, and worth it, for x [N, C, H, W] and weight [K, C, 3, 3]."""
+    if tuple(weight.shape[2:]) != (3, 3) or tuple(geometry) != SAME or x.dtype != torch.float32:
+        return False
+    if x.device.type != "cpu" or min(weight.shape[:2]) < NARROWEST or cpu.unavailable():
+        return False
+    tiles = len(x) * math.ceil(x.shape[2] / 2) * math.ceil(x.shape[3] / 2)
+    known = hasattr(torch.ops.mkldnn, "_reorder_convolution_weight") and torch.backends.mkldnn.is_available()
+    return bool(known and torch.backends.mkldnn.enabled) and tiles >= FEWEST
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
+    """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow."""
+    if suits(x, weight, geometry):
+        return PackedConv(weight, bias)(x)
+    return torch.conv2d(x, weight, bias, *geometry)
+
+
+def convolve_back(
+    grad: Tensor, x: Tensor, weight: Tensor, bias_shape: list[int] | None, geometry: Geometry, wanted: list[bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients of input, weight and bias, those that are wanted, from that of the convolution's output."""
+    of_input = None
+    if wanted[0] and suits(grad, weight, geometry):
+        of_input = PackedConv(weight.flip(2, 3).transpose(0, 1), None)(grad)
+        wanted = [False, *wanted[1:]]
+    if not any(wanted):
+        return of_input, None, None
+    stride, padding, dilation, groups = geometry
+    found = torch.ops.aten.convolution_backward(
+        grad, x, weight, bias_shape, stride, padding, dilation, False, [0, 0], groups, wanted
+    )
+    return (found[0] if of_input is None else of_input), found[1], found[2]
+
+
+class PackedConv:
+    """One weight [K, C, 3, 3], transformed; `conv(x)` is its convolution with padding 1: [N, C, H, W] -> [N, K, H, W].
+
+    Args:
+        weight, bias: float32, or float64 to check the algebra.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.outputs, self.inputs = weight.shape[:2]
+        points = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=weight.dtype)
+        taps = weight.detach().reshape(-1, 9).t()
+        self.weight = torch.mm(torch.kron(points, points), taps).view(16 * self.outputs, self.inputs, 1, 1)
+        self.bias = None
+        if bias is not None:
+            self.bias = bias.new_zeros(16, self.outputs)
+            self.bias[BIAS] = bias.detach()
+            self.bias = self.bias.flatten()
+        self.packed: tuple[int, Tensor] | None = None
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """x in any layout -> channels last."""
+        from saccade.ops.winograd import kernel
+
+        N, C, H, W = x.shape
+        across, units = math.ceil(W / 2), N * math.ceil(H / 2)
+        parts = parts_of(x.numel(), units)
+        at_once = CACHE // (16 * across * max(C, self.outputs) * x.element_size())
+        chunks = math.ceil(units / parts / max(1, at_once))
+        size = math.ceil(units / parts / chunks)  # equal chunks: packed weights are for one number of tiles
+        y = torch.empty(N, H, W, self.outputs, dtype=x.dtype)
+        source, target = x.detach().permute(0, 2, 3, 1).contiguous().view(N, H, W * C).numpy(), y.view(N, H, -1).numpy()
+        weight = self._packed(size * across, x.dtype)
+
+        def convolve_part(part: int) -> None:
+            first, last = cut(units, part, parts)
+            tiles = torch.empty(size * across, 16, C, dtype=x.dtype)
+            with torch.no_grad():
+                for unit in range(first, last, size):
+                    end = min(unit + size, last)
+                    kernel.scatter(source, tiles.numpy(), unit, end)
+                    kernel.gather(self._multiply(tiles, weight).numpy(), target, unit, end)
+
+        run_parts(parts, convolve_part)
+        return y.permute(0, 3, 1, 2)
+
+    def _packed(self, tiles: int, dtype: torch.dtype) -> Tensor:
+        """The weight in the order that oneDNN wants for so many tiles; another order would be changed at every call."""
+        if dtype != torch.float32:
+            return self.weight
+        if self.packed is None or self.packed[0] != tiles:
+            shape = [1, 16 * self.inputs, 1, tiles]
+            self.packed = tiles, torch.ops.mkldnn._reorder_convolution_weight(self.weight, *ONES, shape)
+        return self.packed[1]
+
+    def _multiply(self, tiles: Tensor, weight: Tensor) -> Tensor:
+        """The sixteen products [tiles, C] x [C, K]: [tiles, 16, C] -> [tiles, 16, K]."""
+        x = tiles.view(1, 1, len(tiles), -1).permute(0, 3, 1, 2)
+        if weight.is_mkldnn:
+            m = torch.ops.mkldnn._convolution_pointwise(x, weight, self.bias, *ONES, "none", [], "")
+        else:
+            m = torch.conv2d(x, weight, self.bias, groups=16)
+        return m.permute(0, 2, 3, 1).reshape(len(tiles), 16, -1)

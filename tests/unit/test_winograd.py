@@ -1,0 +1,86 @@
+"""Winograd's convolution against the direct sum."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from saccade.ops.lif import cpu
+from saccade.ops.winograd import SAME, Geometry, PackedConv, convolve, convolve_back, suits
+
+pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason="the transforms are compiled by numba")
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    a, b = a.detach(), b.detach()
+    return float((a.double() - b.double()).abs().max() / b.double().abs().mean())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 9, 8), (2, 16, 6, 7), (40, 20, 16, 16), (1, 8, 70, 3)])
+@pytest.mark.parametrize(("outputs", "biased"), list(product((1, 7, 24), (False, True))))
+def test_the_algebra_in_float64(shape, outputs, biased):
+    torch.manual_seed(0)
+    x, weight = torch.randn(shape).double(), torch.randn(outputs, shape[1], 3, 3).double()
+    bias = torch.randn(outputs).double() if biased else None
+    expected = F.conv2d(x, weight, bias, padding=1)
+    conv = PackedConv(weight, bias)
+    for frames in (x, x.contiguous(memory_format=torch.channels_last), x.mT.contiguous().mT):
+        assert torch.allclose(conv(frames), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_float32_errs_no_more_than_the_direct_sum_on_spikes():
+    torch.manual_seed(0)
+    x, weight = (torch.rand(8, 256, 16, 16) < 0.2).float(), torch.randn(128, 256, 3, 3)
+    assert suits(x, weight, SAME)
+    exact = F.conv2d(x.double(), weight.double(), padding=1)
+    error = relative(convolve(x, weight, None, *SAME), exact)
+    assert 0 < error < 2 * relative(F.conv2d(x, weight, padding=1), exact) + 1e-6
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", [(7, 128, 17, 13), (3, 192, 28, 28)])
+def test_gradients(shape, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(0)
+        weight = torch.randn(160, shape[1], 3, 3, requires_grad=True)
+        bias, x = torch.randn(160, requires_grad=True), torch.randn(shape, requires_grad=True)
+        y = F.conv2d(x, weight, bias, padding=1)
+        grad = torch.randn_like(y)
+        assert suits(grad, weight, SAME)
+        expected = torch.autograd.grad(y, (x, weight, bias), grad)
+        got = convolve_back(grad, x.detach(), weight, [160], SAME, [True, True, True])
+        assert all(a is not None and relative(a, b) < 1e-4 for a, b in zip(got, expected, strict=True))
+        assert convolve_back(grad, x.detach(), weight, [160], SAME, [True, False, False])[1:] == (None, None)
+        assert relative(convolve(x.detach(), weight, bias, *SAME), y) < 1e-4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_same_packed_weight_takes_inputs_of_any_size():
+    torch.manual_seed(0)
+    weight, bias = torch.randn(128, 128, 3, 3), torch.randn(128)
+    conv = PackedConv(weight, bias)
+    for shape in ((4, 128, 32, 32), (1, 128, 33, 9), (4, 128, 32, 32), (50, 128, 4, 4)):
+        x = torch.randn(shape)
+        assert relative(conv(x), F.conv2d(x, weight, bias, padding=1)) < 1e-4
+
+
+def test_where_it_is_not_taken(monkeypatch):
+    x, weight = torch.randn(8, 128, 16, 16), torch.randn(128, 128, 3, 3)
+    assert suits(x, weight, SAME)
+    for other in (
+        Geometry((2, 2), (1, 1), (1, 1), 1), Geometry((1, 1), (0, 0), (1, 1), 1), Geometry((1, 1), (1, 1), (2, 2), 1),
+    ):  # fmt: skip
+        assert not suits(x, weight, other)
+        assert torch.equal(convolve(x, weight, None, *other), torch.conv2d(x, weight, None, *other))
+    assert not suits(x.double(), weight.double(), SAME)
+    assert not suits(x[:1, :, :8, :8], weight, SAME)
+    assert not suits(x[:, :64], weight[:, :64], SAME)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not suits(x, weight, SAME)
