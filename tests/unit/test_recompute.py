@@ -14,8 +14,10 @@ from saccade.bench.timing import saved_bytes
 from saccade.cli.train import parse_train
 from saccade.data import DataInfo
 from saccade.models import SpikingNetwork, msresnet
+from saccade.models.msresnet import MSBlock
 from saccade.nn import LIF
 from saccade.nn.recompute import recomputed
+from saccade.ops.lif import triton
 from saccade.recipes import get_recipe
 from saccade.train.build import build_model
 from saccade.train.firing import FiringMeter
@@ -87,6 +89,29 @@ def test_the_numbers_are_the_same(family, static, backend):
         model.set_grad_checkpointing(enable)
         results.append(two_steps(model, frames(family[2], static)))
     assert same(*results)
+
+
+@pytest.mark.skipif(triton.unavailable() is not None, reason=str(triton.unavailable()))
+def test_norm_and_neuron_in_one_gpu_kernel_move_the_statistics_once():
+    blocks, x = [MSBlock(3, 4, stride=2, backend="triton") for _ in range(2)], torch.randn(T, B, 3, 5, 5)
+    blocks[1].load_state_dict(blocks[0].state_dict())
+    blocks[1].grad_checkpointing = True
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert same(*(two_steps(block.to(device), x.to(device)) for block in blocks))
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_autocast_is_the_same_the_second_time(backend):
+    found = []
+    for enable in (True, False):
+        model = network("msresnet18", "tcja", 8, backend).float()
+        model.set_grad_checkpointing(enable)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = model(frames(8).float())
+        out.float().square().sum().backward()
+        found.append([out.detach(), *(p.grad for p in model.parameters()), *model.buffers()])
+    assert found[0][0].dtype == torch.bfloat16
+    assert same(*found)
 
 
 @pytest.mark.parametrize(("family", "backend"), list(product(FAMILIES, ("auto", "reference"))), ids=str)

@@ -106,8 +106,11 @@ def _stage(
     return fold_time(out if pool is None else pool(out)), False
 
 
-def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]]) -> Tensor:
-    """{neuron - convolution - norm} per layer on the membrane current x [T, B, C, H, W], as composite nodes."""
+def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]], shortcut: Tensor) -> Tensor:
+    """shortcut + {neuron - convolution - norm} per layer on the membrane current x [T, B, C, H, W], as composite nodes.
+
+    The sum is made in place: no norm looks at its output again in backward.
+    """
     steps, y, norm = len(x), folded(x), None
     for neuron, layer in layers:
         plain = plain_neuron(neuron)
@@ -117,7 +120,7 @@ def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]]) -> Tensor
             current = y if norm is None else norm(y)
             y = cast(nn.Conv2d, layer.conv)(folded(neuron(unfold_time(current, steps))))
         norm = cast(nn.BatchNorm2d, layer.norm)
-    return unfold_time(y if norm is None else norm(y), steps)
+    return unfold_time((y if norm is None else norm(y)).add_(folded(shortcut)), steps)
 
 
 def run_once(layer: ConvNorm, x: Tensor) -> Tensor:

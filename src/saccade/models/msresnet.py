@@ -79,7 +79,7 @@ class MSBlock(nn.Module):
         # a 1 x 1 convolution is cheap to compute again, and what it makes as large as what conv1 does
         again = isinstance(short, ConvNorm) and not self.grad_checkpointing
         shortcut = recomputed(short, x, short) if again else short(x)
-        return shortcut + run_block(x, ((self.neuron1, self.conv1), (self.neuron2, self.conv2)))
+        return run_block(x, ((self.neuron1, self.conv1), (self.neuron2, self.conv2)), shortcut)
 
     def _each(self, x: Tensor) -> Tensor:
         return self.downsample(x) + self.conv2(fire_normed(self.conv1, self.neuron2, self.neuron1(x)))
