@@ -120,7 +120,8 @@ def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]], shortcut:
             current = y if norm is None else norm(y)
             y = cast(nn.Conv2d, layer.conv)(folded(neuron(unfold_time(current, steps))))
         norm = cast(nn.BatchNorm2d, layer.norm)
-    return unfold_time((y if norm is None else norm(y)).add_(folded(shortcut)), steps)
+    assert norm is not None, "a block has at least one layer"
+    return unfold_time(norm(y).add_(folded(shortcut)), steps)
 
 
 def run_once(layer: ConvNorm, x: Tensor) -> Tensor:

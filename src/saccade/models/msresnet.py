@@ -14,7 +14,8 @@ from saccade.models.blocks import ConvNorm
 from saccade.models.chain import is_plain_stage, is_static, run_block, run_once
 from saccade.models.network import TCJA_FAMILY, SpikingNetwork
 from saccade.models.registry import register_model
-from saccade.nn.composite import folded, runs_composite
+from saccade.nn.attention import GatedNeuron
+from saccade.nn.composite import folded, plain_neuron, runs_composite
 from saccade.nn.folding import unfold_time
 from saccade.nn.neuron import LIF
 from saccade.nn.normed import fire_normed
@@ -76,7 +77,7 @@ class MSBlock(nn.Module):
     def _composite(self, x: Tensor) -> Tensor:
         x = unfold_time(folded(x), len(x))
         short = self.downsample
-        # a 1 x 1 convolution is cheap to compute again, and what it makes as large as what conv1 does
+        # a 1 x 1 convolution is cheap to compute again, and its result is as large as conv1's
         again = isinstance(short, ConvNorm) and not self.grad_checkpointing
         shortcut = recomputed(short, x, short) if again else short(x)
         return run_block(x, ((self.neuron1, self.conv1), (self.neuron2, self.conv2)), shortcut)
@@ -157,8 +158,10 @@ class MSResNet(SpikingNetwork):
         composite = runs_composite(self, x, self.backend)
         once = composite and is_static(x) and is_plain_stage(self.stem)
         current = run_once(self.stem, x) if once else self.stem(x)
-        # the gate of a current has a dozen intermediate results of its size, and costs next to nothing to compute again
-        fired = recomputed(self.stem_neuron, current, self.stem_neuron) if composite else self.stem_neuron(current)
+        # a gate is cheap to compute again, and its graph holds many tensors of the current's size (DTA's: fifteen)
+        gated = isinstance(self.stem_neuron, GatedNeuron) and plain_neuron(self.stem_neuron) is None
+        again = composite and gated
+        fired = recomputed(self.stem_neuron, current, self.stem_neuron) if again else self.stem_neuron(current)
         return self.head(self.neuron(self.stages(fired)).mean(dim=(3, 4)))
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
