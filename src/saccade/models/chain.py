@@ -7,6 +7,7 @@ computes once what is the same at every step. `backend="reference"` asks for the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -27,6 +28,7 @@ from saccade.nn.composite import (
 )
 from saccade.nn.folding import TimeFolded, fold_time, unfold_time
 from saccade.nn.normed import fire_normed
+from saccade.nn.recompute import recomputed
 
 Stage = tuple[ConvNorm, nn.Module, TimeFolded | None]
 
@@ -36,10 +38,25 @@ def is_static(x: Tensor) -> bool:
     return len(x) > 1 and x.stride(0) == 0
 
 
-def run_stages(owner: nn.Module, x: Tensor, backend: str, stages: Sequence[Stage]) -> Tensor:
-    """{convolution and norm - neuron, gated or not - [pooling]} per stage: [T, B, C, H, W] -> [T, B, C', H', W']."""
-    if runs_composite(owner, x, backend) and all(is_plain_stage(conv) for conv, _, _ in stages):
-        return _composite_stages(x, stages)
+def run_stages(
+    owner: nn.Module, x: Tensor, backend: str, stages: Sequence[Stage], grad_checkpointing: bool = False
+) -> Tensor:
+    """{convolution and norm - neuron, gated or not - [pooling]} per stage: [T, B, C, H, W] -> [T, B, C', H', W'].
+
+    With `grad_checkpointing`, only the input of each stage is kept for backward. A composite node then ends with its
+    stage, before the next convolution: what is kept was pooled, and is smaller than what the convolution makes of it.
+    """
+    plain = all(is_plain_stage(conv) for conv, _, _ in stages)
+    run = _composite_stages if plain and runs_composite(owner, x, backend) else _each_stage
+    if not grad_checkpointing:
+        return run(x, stages)
+    for stage in stages:
+        parts = [module for module in stage if module is not None]
+        x = recomputed(partial(run, stages=[stage]), x, *parts)
+    return x
+
+
+def _each_stage(x: Tensor, stages: Sequence[Stage]) -> Tensor:
     for conv, neuron, pool in stages:
         x = fire_normed(conv, neuron, x)
         x = x if pool is None else pool(x)
@@ -89,8 +106,11 @@ def _stage(
     return fold_time(out if pool is None else pool(out)), False
 
 
-def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]]) -> Tensor:
-    """{neuron - convolution - norm} per layer on the membrane current x [T, B, C, H, W], as composite nodes."""
+def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]], shortcut: Tensor) -> Tensor:
+    """shortcut + {neuron - convolution - norm} per layer on the membrane current x [T, B, C, H, W], as composite nodes.
+
+    The sum is made in place: no norm looks at its output again in backward.
+    """
     steps, y, norm = len(x), folded(x), None
     for neuron, layer in layers:
         plain = plain_neuron(neuron)
@@ -100,7 +120,8 @@ def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]]) -> Tensor
             current = y if norm is None else norm(y)
             y = cast(nn.Conv2d, layer.conv)(folded(neuron(unfold_time(current, steps))))
         norm = cast(nn.BatchNorm2d, layer.norm)
-    return unfold_time(y if norm is None else norm(y), steps)
+    assert norm is not None, "a block has at least one layer"
+    return unfold_time(norm(y).add_(folded(shortcut)), steps)
 
 
 def run_once(layer: ConvNorm, x: Tensor) -> Tensor:

@@ -14,9 +14,12 @@ from saccade.models.blocks import ConvNorm
 from saccade.models.chain import is_plain_stage, is_static, run_block, run_once
 from saccade.models.network import TCJA_FAMILY, SpikingNetwork
 from saccade.models.registry import register_model
-from saccade.nn.composite import runs_composite
+from saccade.nn.attention import GatedNeuron
+from saccade.nn.composite import folded, plain_neuron, runs_composite
+from saccade.nn.folding import unfold_time
 from saccade.nn.neuron import LIF
 from saccade.nn.normed import fire_normed
+from saccade.nn.recompute import recomputed
 
 PLACES = ("auto", "stem", "blocks")
 
@@ -58,6 +61,7 @@ class MSBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.backend = backend
+        self.grad_checkpointing = False
         self.neuron1 = LIF(backend=backend)
         self.conv1 = ConvNorm(in_channels, channels, 3, stride)
         self.neuron2 = LIF(backend=backend) if neuron2 is None else neuron2
@@ -66,9 +70,19 @@ class MSBlock(nn.Module):
         self.downsample = nn.Identity() if same else ConvNorm(in_channels, channels, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        layers = (self.neuron1, self.conv1), (self.neuron2, self.conv2)
-        if runs_composite(self, x, self.backend) and is_plain_stage(self.conv1) and is_plain_stage(self.conv2):
-            return self.downsample(x) + run_block(x, layers)
+        plain = is_plain_stage(self.conv1) and is_plain_stage(self.conv2)
+        run = self._composite if plain and runs_composite(self, x, self.backend) else self._each
+        return recomputed(run, x, self) if self.grad_checkpointing else run(x)
+
+    def _composite(self, x: Tensor) -> Tensor:
+        x = unfold_time(folded(x), len(x))
+        short = self.downsample
+        # a 1 x 1 convolution is cheap to compute again, and its result is as large as conv1's
+        again = isinstance(short, ConvNorm) and not self.grad_checkpointing
+        shortcut = recomputed(short, x, short) if again else short(x)
+        return run_block(x, ((self.neuron1, self.conv1), (self.neuron2, self.conv2)), shortcut)
+
+    def _each(self, x: Tensor) -> Tensor:
         return self.downsample(x) + self.conv2(fire_normed(self.conv1, self.neuron2, self.neuron1(x)))
 
 
@@ -141,6 +155,17 @@ class MSResNet(SpikingNetwork):
         return place
 
     def forward_sequence(self, x: Tensor) -> Tensor:
-        once = is_static(x) and runs_composite(self, x, self.backend) and is_plain_stage(self.stem)
-        current = self.stages(self.stem_neuron(run_once(self.stem, x) if once else self.stem(x)))
-        return self.head(self.neuron(current).mean(dim=(3, 4)))
+        composite = runs_composite(self, x, self.backend)
+        once = composite and is_static(x) and is_plain_stage(self.stem)
+        current = run_once(self.stem, x) if once else self.stem(x)
+        # a gate is cheap to compute again, and its graph holds many tensors of the current's size (DTA's: fifteen)
+        gated = isinstance(self.stem_neuron, GatedNeuron) and plain_neuron(self.stem_neuron) is None
+        again = composite and gated
+        fired = recomputed(self.stem_neuron, current, self.stem_neuron) if again else self.stem_neuron(current)
+        return self.head(self.neuron(self.stages(fired)).mean(dim=(3, 4)))
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        super().set_grad_checkpointing(enable)
+        for block in self.modules():
+            if isinstance(block, MSBlock):
+                block.grad_checkpointing = enable

@@ -63,6 +63,8 @@ class SpikingNetwork(nn.Module):
         self._attention_options = {"placement": placement, **(attention_options or {})}
         #: what `create_model` was called with, for `recreate_model`; goes on the card of saved weights
         self.created_with: dict[str, Any] = {}
+        #: whether blocks are computed again in backward; see `set_grad_checkpointing`
+        self.grad_checkpointing = False
 
     def scaled(self, channels: int) -> int:
         """`channels` times the width factor, rounded, at least 1."""
@@ -119,6 +121,14 @@ class SpikingNetwork(nn.Module):
         self.steps = steps
         self.created_with["resized_steps"] = steps
         return self
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """In training, keep only the input of each block for backward and compute the block again there.
+
+        Less memory for more time; outputs, gradients, running statistics and random numbers stay the same. A block that
+        a hook waits for is not computed again, nor is any under torch.compile, which chooses itself what it keeps.
+        """
+        self.grad_checkpointing = enable
 
     def attention_modules(self) -> dict[str, Attention]:
         """The gates by name, in the order of the network, `none` included."""

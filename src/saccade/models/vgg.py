@@ -53,7 +53,8 @@ class VGG(SpikingNetwork):
     def forward_sequence(self, x: Tensor) -> Tensor:
         pools = [self.pool if i % 2 else None for i in range(len(self.convs))]
         stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
-        return self.head(run_stages(self, x, self.backend, stages).flatten(2))
+        out = run_stages(self, x, self.backend, stages, self.grad_checkpointing)
+        return self.head(out.flatten(2))
 
 
 @register_model("vggsnn", PUBLISHED)

@@ -125,4 +125,5 @@ class PooledConvNet(SpikingNetwork):
         check_size(type(self).__name__, x, self.frame_size)
         pools = [self.pool] * len(self.convs)
         stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
-        return self.classifier(run_stages(self, x, self.backend, stages).flatten(2))
+        out = run_stages(self, x, self.backend, stages, self.grad_checkpointing)
+        return self.classifier(out.flatten(2))

@@ -49,9 +49,10 @@ def check_names(experiment: Experiment) -> None:
         )
     if generates(e.model) and e.mix != "none":
         raise ValueError(f"{e.model} generates images, and mixed ones are not what it is to learn: use mix='none'.")
-    if generates(e.model) and (e.cutout or e.compile):
+    if generates(e.model) and (e.cutout or e.compile or e.grad_checkpointing):
         raise ValueError(
-            f"{e.model} generates images; cutout and compile are for networks that classify. Leave them out."
+            f"{e.model} generates images; cutout, compile and grad_checkpointing are for networks that classify. "
+            "Leave them out."
         )
     if e.data not in CATALOG:
         raise unknown_name("data set", e.data, CATALOG)
@@ -119,7 +120,10 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
             raise ValueError(f"model_options cannot set {name}: it has a field of its own, or comes from the data set.")
     torch.manual_seed(e.seed)
     options.update(e.model_options)
-    return create_model(e.model, **options)
+    model = create_model(e.model, **options)
+    if e.grad_checkpointing:
+        model.set_grad_checkpointing()
+    return model
 
 
 def _square(model: str, info: DataInfo) -> int:

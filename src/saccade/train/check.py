@@ -75,3 +75,7 @@ def check_experiment(experiment: Experiment) -> None:
             f"warmup_epochs={experiment.warmup_epochs:g} leaves nothing of epochs={experiment.epochs}: "
             f"the warm-up must be shorter than the training."
         )
+    if experiment.grad_checkpointing and experiment.compile:
+        raise ValueError(
+            "compile chooses itself what is kept for backward, so grad_checkpointing would do nothing: leave one out."
+        )

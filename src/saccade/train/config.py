@@ -98,12 +98,14 @@ class Experiment:
     """LIF kernel: auto, or one by name; see saccade doctor."""
     compile: bool = False
     """Train through torch.compile: takes minutes to start and pays on a GPU."""
+    grad_checkpointing: bool = False
+    """Keep only the inputs of the network's blocks for backward and compute the rest again: less memory, more time."""
     max_batches: int | None = None
     """Stop every epoch, and every evaluation, after so many batches (for a quick try)."""
 
 
 #: fields that a resumed run may change, because they say where and for how long it runs, not what is learned
-FREE_ON_RESUME = ("backend", "compile", "data_root", "device", "epochs", "workers")
+FREE_ON_RESUME = ("backend", "compile", "data_root", "device", "epochs", "grad_checkpointing", "workers")
 
 
 def from_dict(values: dict[str, Any]) -> Experiment:

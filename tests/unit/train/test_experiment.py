@@ -42,6 +42,12 @@ def test_a_warmup_as_long_as_the_training_is_refused():
         check_experiment(replace(GOOD, epochs=2, warmup_epochs=2))
 
 
+def test_compiled_training_chooses_itself_what_it_keeps():
+    check_experiment(replace(GOOD, grad_checkpointing=True))
+    with pytest.raises(ValueError, match="grad_checkpointing would do nothing"):
+        check_experiment(replace(GOOD, grad_checkpointing=True, compile=True))
+
+
 def test_every_number_has_a_rule():
     numbers = {f.name for f in fields(Experiment) if f.type in ("int", "float", "int | None")}
     assert numbers == set(RULES)

@@ -119,6 +119,7 @@ def test_cutout_blanks_one_square_per_sample():
     assert not torch.equal(sequence[0, 0], sequence[0, 1])
 
 
-def test_generators_take_neither():
-    with pytest.raises(ValueError, match="cutout and compile are for networks that classify"):
-        check_names(replace(get_recipe("mnist-fsvae"), compile=True))
+@pytest.mark.parametrize("field", ["compile", "grad_checkpointing"])
+def test_generators_take_neither(field):
+    with pytest.raises(ValueError, match="cutout, compile and grad_checkpointing are for networks that classify"):
+        check_names(replace(get_recipe("mnist-fsvae"), **{field: True}))

@@ -181,6 +181,14 @@ class FSVAE(SpikingNetwork):
         shares = [i / (count - 1) for i in range(count)]
         return torch.stack([self.decode((u < torch.lerp(start, end, share)).to(u.dtype)) for share in shares])
 
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Not to be had: ValueError if it is to be on."""
+        if enable:
+            raise ValueError(
+                "fsvae has no form whose blocks are computed again in backward, only the networks that classify have. "
+                "Use a smaller batch to save memory."
+            )
+
     def _need_evaluation(self, what: str) -> None:
         if self.training:
             raise ValueError(f"{what} needs the running statistics of training: call model.eval() first.")
