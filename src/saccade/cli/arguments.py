@@ -9,28 +9,15 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from saccade.errors import unknown_name
+from saccade.train.config import Value, parse_value
 
 R = TypeVar("R")
-
-Value = int | float | str | bool
-
-
-def _value(word: str) -> Value:
-    """A word as a whole number, a number, True or False, else as it is."""
-    if word in ("True", "False"):
-        return word == "True"
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
 
 
 def _options(words: list[str]) -> dict[str, Value]:
     if len(words) % 2:
         raise ValueError(f"options come in pairs of name and value, but there are {len(words)} words")
-    return {name: _value(word) for name, word in zip(words[::2], words[1::2], strict=True)}
+    return {name: parse_value(word) for name, word in zip(words[::2], words[1::2], strict=True)}
 
 
 #: a dict field given as NAME VALUE NAME VALUE ...; tyro alone would spread a dict that is not empty into options
