@@ -88,13 +88,16 @@ def keep(run_dir: Path, cell: str, processor_seconds: float | None, figures: str
             shutil.copyfile(picture, FIGURES / f"{figures}-{picture.name}")
 
 
-def known(values: list[float], digits: int, unit: str) -> str:
-    """Mean and spread of the runs that have the number."""
-    return f"{spread(values, digits)} {unit}" if values else "not known"
+def known(values: list[float], runs: int, digits: int, unit: str) -> str:
+    """Mean and spread of the runs whose number is known, and how many these are if not all."""
+    if not values:
+        return "not known"
+    some = f" ({len(values)} of {runs} runs)" if len(values) < runs else ""
+    return f"{spread(values, digits)} {unit}{some}"
 
 
 def percent(runs: list[dict[str, Any]], name: str) -> str:
-    return known([100 * r["recognised"][name] for r in runs if "recognised" in r], 1, "%")
+    return known([100 * r["recognised"][name] for r in runs if "recognised" in r], len(runs), 1, "%")
 
 
 def row(runs: list[dict[str, Any]]) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ def row(runs: list[dict[str, Any]]) -> tuple[str, ...]:
         percent(runs, "sample_unanimous"),
         spread([r["firing_rate"] for r in runs], 3),
         spread([1000 * r["generate"]["energy"]["energy_mj_to"]["sample"] for r in runs], 1) + " µJ",
-        known([r["processor_seconds"] / 60 for r in runs if r["processor_seconds"]], 1, "min"),
+        known([r["processor_seconds"] / 60 for r in runs if r["processor_seconds"]], len(runs), 1, "min"),
     )
 
 
@@ -119,7 +122,8 @@ def results_table() -> str:
     note = (
         f"`{RECIPE}`, {first['epochs']} epochs, mean ± sample standard deviation over seeds; last epoch, none chosen "
         f"by its score. Fréchet: {first['frechet_autoencoder_distance_is']}. {recognised_note(found)}Training: "
-        "processor time of the whole command, test included, in one thread with the heap kept. Machine: "
+        "processor time of the whole command, test included, in one thread with the heap kept; not known of a run that "
+        "was stopped and went on. Machine: "
         f"{first['hardware']}, shared with other programs. Seeds: {seeds}. JSON: `results/{NAME}`."
     )
     return f"{table([HEADER, *(row(runs) for runs in by_attention.values() if runs)])}\n\n{note}"
