@@ -56,12 +56,17 @@ class Row:
 
 def summarise(records: Records, labels: Sequence[str]) -> list[Row]:
     """A row per label that has records, in the order of the labels; the first is the baseline of the comparisons."""
-    groups = {label: [r for r in records if label_of(r["varied"]) == label] for label in labels}
-    groups = {label: found for label, found in groups.items() if found}
+    groups = by_label(records, labels)
     baseline = groups.get(labels[0])
     compared = {label: compare(found, baseline) for label, found in groups.items() if baseline and label != labels[0]}
     corrected = holm(compared)
     return [_row(label, found, corrected.get(label)) for label, found in groups.items()]
+
+
+def by_label(records: Records, labels: Sequence[str]) -> dict[str, Records]:
+    """The records of every label that has some, in the order of the labels."""
+    groups = {label: [r for r in records if label_of(r["varied"]) == label] for label in labels}
+    return {label: found for label, found in groups.items() if found}
 
 
 def compare(records: Records, baseline: Records) -> Comparison | None:

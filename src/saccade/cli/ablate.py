@@ -76,12 +76,12 @@ def parse_ablate(words: Sequence[str]) -> AblateArguments:
 def write_tables(grid: Grid, cells: Sequence[Cell], folder: GridFolder) -> str:
     """Write the tables and the figure of what is finished; returns the table as Markdown."""
     from saccade.ablate import read_records, summarise
-    from saccade.ablate.grid import label
+    from saccade.ablate.statistics import by_label
     from saccade.report.ablation import csv_text, latex, markdown
-    from saccade.report.figures import ablation_figure, to_png
+    from saccade.report.figures import ablation_figure, write_png
 
     names = {cell.name for cell in cells}
-    records = [r for r in read_records(folder.records) if f"{r['cell']}" in names]
+    records = [r for r in read_records(folder.records) if r["cell"] in names]
     labels = list(dict.fromkeys(cell.label for cell in cells))
     rows = [asdict(row) for row in summarise(records, labels)]
     if not rows:
@@ -91,10 +91,9 @@ def write_tables(grid: Grid, cells: Sequence[Cell], folder: GridFolder) -> str:
     write_text(folder.path / "table.tex", latex(rows))
     text = markdown(rows)
     write_text(folder.path / "table.md", text)
-    accuracies = {
-        row["label"]: [100 * r["test_accuracy"] for r in records if label(r["varied"]) == row["label"]] for row in rows
-    }
-    (folder.path / "accuracy.png").write_bytes(to_png(ablation_figure(accuracies)))
+    groups = by_label(records, labels).items()
+    accuracies = {name: [100 * r["test_accuracy"] for r in found] for name, found in groups}
+    write_png(folder.path / "accuracy.png", ablation_figure(accuracies))
     return text
 
 

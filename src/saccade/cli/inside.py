@@ -89,6 +89,8 @@ class OpenRun:
 
     def draw(self, name: str, figure: Figure) -> Path:
         """Write a figure beside it, NAME.png."""
+        from saccade.report.figures import write_png
+
         return write_png(self.path / PROBE / f"{name}.png", figure)
 
 
@@ -140,16 +142,6 @@ def check_count(name: str, number: int, least: int = 1) -> None:
     """ValueError for a number of samples below the least."""
     if number < least:
         raise ValueError(f"{name} must be a whole number, {least} or more, not {number}.")
-
-
-def write_png(path: Path, figure: Figure) -> Path:
-    """Write a figure as PNG, whole or not at all; returns the path."""
-    from saccade.report.figures import to_png
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_bytes(to_png(figure))
-    return path
 
 
 def _finite(value: Any) -> Any:

@@ -11,8 +11,10 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from saccade.atomic import replacing
 from saccade.errors import require
 
 if TYPE_CHECKING:
@@ -117,6 +119,14 @@ def to_png(figure: Figure, dots_per_inch: int = 130) -> bytes:
     with matplotlib.rc_context(_STYLE), _quiet():
         figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def write_png(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG, whole or not at all; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_png(figure))
+    return path
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801
