@@ -59,11 +59,9 @@ def main(words: Sequence[str]) -> int:
     from saccade.train.device import choose_machine
     from saccade.train.evaluate import evaluate
     from saccade.train.losses import build_loss
-    from saccade.train.run_folder import RunFolder
+    from saccade.train.run_folder import find_run
 
-    folder = RunFolder(arguments.run_dir)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{folder.path} is not the folder of a run: there is no {folder.config.name} in it.")
+    folder = find_run(arguments.run_dir)
     model, card = load_weights(folder.path, backend=arguments.backend)
     experiment = folder.read_config()
     if generates(experiment.model):

@@ -77,11 +77,9 @@ def main(words: Sequence[str]) -> int:
 def _load(arguments: GenerateArguments) -> tuple[FSVAE, Experiment]:
     from saccade.models.fsvae import FSVAE
     from saccade.models.weights import load_weights
-    from saccade.train.run_folder import RunFolder
+    from saccade.train.run_folder import find_run
 
-    folder = RunFolder(arguments.run_dir)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{folder.path} is not the folder of a run: there is no {folder.config.name} in it.")
+    folder = find_run(arguments.run_dir)
     experiment = folder.read_config()
     model, _ = load_weights(folder.path, backend=arguments.backend)
     if not isinstance(model, FSVAE):

@@ -109,11 +109,9 @@ def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
     from saccade.models.weights import load_weights
     from saccade.train.build import build_loaders
     from saccade.train.device import choose_device
-    from saccade.train.run_folder import RunFolder
+    from saccade.train.run_folder import find_run
 
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{path} is not the folder of a run: there is no {folder.config.name} in it.")
+    folder = find_run(path)
     device = choose_device(arguments.device)
     model, _ = load_weights(path)
     experiment = folder.read_config()

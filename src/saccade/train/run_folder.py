@@ -44,6 +44,14 @@ class RunFolder:
         return read_json(self.result) if self.result.is_file() else None
 
 
+def find_run(path: Path) -> RunFolder:
+    """The folder of a run that is there; FileNotFoundError if there is no config.json in it."""
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise FileNotFoundError(f"{path} is not the folder of a run: there is no {folder.config.name} in it.")
+    return folder
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; ValueError if the file is damaged."""
     try:
