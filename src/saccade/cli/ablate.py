@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saccade.atomic import write_text
+from saccade.cli.arguments import check_count
 from saccade.cli.train import RecipeArguments, parse_recipe
 from saccade.errors import require
 from saccade.train.check import check_experiment
@@ -41,8 +42,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parse_ablate(words)
     for library in ("lightning", "torchmetrics", "rich", "safetensors", "scipy", "filelock", "matplotlib"):
         require(library, "all")
-    if arguments.jobs < 1:
-        raise ValueError(f"jobs must be a whole number, 1 or more, not {arguments.jobs}.")
+    check_count("jobs", arguments.jobs)
 
     from saccade.ablate import Grid, parse_vary
     from saccade.ablate.run import GridFolder, run_grid

@@ -54,3 +54,9 @@ def check_options(record: type, words: Sequence[str]) -> None:
             if name.startswith("--no-") and f"--{name[5:]}" in known:
                 continue
             raise unknown_name("option", name, known)
+
+
+def check_count(name: str, number: int | None, least: int = 1) -> None:
+    """ValueError for a number below the least; None, an option that was not given, passes."""
+    if number is not None and number < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {number}.")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saccade.cli.arguments import parse
-from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, check_count, open_run
+from saccade.cli.arguments import check_count, parse
+from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, open_run
 from saccade.errors import unknown_name
 
 if TYPE_CHECKING:

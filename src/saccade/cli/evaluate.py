@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from saccade.cli.arguments import parse
+from saccade.cli.arguments import check_count, parse
 from saccade.cli.inside import OpenRun
 from saccade.errors import require
 from saccade.report.table import format_table
@@ -47,10 +47,8 @@ def main(words: Sequence[str]) -> int:
         require(library, "train")
     if arguments.anytime:
         require("matplotlib", "report")
-    for name in ("steps", "batch_size"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more, not {value}.")
+    check_count("steps", arguments.steps)
+    check_count("batch_size", arguments.batch_size)
     if arguments.thresholds and not arguments.anytime:
         raise ValueError("--thresholds are those of the early exit: add --anytime.")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from saccade.cli.arguments import parse
+from saccade.cli.arguments import check_count, parse
 from saccade.errors import require
 from saccade.report.grid import save_grid
 from saccade.report.table import format_table
@@ -53,8 +53,7 @@ class GenerateArguments:
 def main(words: Sequence[str]) -> int:
     """Draw, score if asked to, and say where it is."""
     arguments = parse(GenerateArguments, words, "saccade generate", text=TEXT)
-    if arguments.count < 2:
-        raise ValueError(f"count must be a whole number, 2 or more, not {arguments.count}.")
+    check_count("count", arguments.count, least=2)
     for library in ("safetensors", "PIL"):
         require(library, "train")
 

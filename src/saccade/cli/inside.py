@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from saccade.atomic import replacing, write_text
+from saccade.cli.arguments import check_count
 from saccade.errors import require
 from saccade.report.content import PROBE
 
@@ -103,8 +104,7 @@ def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
     """
     for library, extra in (("safetensors", "train"), ("matplotlib", "report")):
         require(library, extra)
-    if arguments.batch_size is not None and arguments.batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number, 1 or more, not {arguments.batch_size}.")
+    check_count("batch_size", arguments.batch_size)
 
     from saccade.models.weights import load_weights
     from saccade.train.build import build_loaders
@@ -134,12 +134,6 @@ def check_classifies(run: OpenRun) -> None:
         raise ValueError(
             f"{run.path} holds a {run.experiment.model}, which generates images: it has no classes to explain."
         )
-
-
-def check_count(name: str, number: int, least: int = 1) -> None:
-    """ValueError for a number of samples below the least."""
-    if number < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, not {number}.")
 
 
 def _finite(value: Any) -> Any:
