@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import asdict
 from datetime import datetime
@@ -42,6 +43,11 @@ class RunFolder:
     def read_result(self) -> dict[str, Any] | None:
         """What the finished run reported; None while it is not finished."""
         return read_json(self.result) if self.result.is_file() else None
+
+    def read_metrics(self) -> list[dict[str, str]]:
+        """The table of epochs, as it is written: one row per epoch."""
+        with self.metrics.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
 
 
 def find_run(path: Path) -> RunFolder:
