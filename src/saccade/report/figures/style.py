@@ -19,6 +19,7 @@ from saccade.errors import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -85,6 +86,11 @@ def bare(axis: Axes) -> None:
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
+
+
+def percent(axis: Axis) -> None:
+    """Shares from 0 to 1 are written as per cent."""
+    axis.set_major_formatter(lambda value, position: f"{100 * value:.4g} %")
 
 
 def to_svg(figure: Figure, name: str, alt: str, wide: bool = False) -> str:
