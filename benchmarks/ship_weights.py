@@ -30,6 +30,7 @@ from saccade.models import SpikingNetwork
 from saccade.models.sources import PRETRAINED, locate
 from saccade.models.weights import load_weights, read_card
 from saccade.nn import LIF
+from saccade.probe.hooks import probed
 
 MOST_BYTES = 1_500_000
 CANDIDATES, BATCH = 128, 32
@@ -40,16 +41,13 @@ DRAWS, NOISE = 8, 1e-5
 def look(model: SpikingNetwork, x: Tensor) -> tuple[Tensor, Tensor]:
     """Logits [T, B, K], and all spikes of every sample, [B, N]."""
     found: list[Tensor] = []
-    handles = [
-        module.register_forward_hook(lambda m, i, spikes: found.append(spikes.transpose(0, 1).flatten(1) > 0))
-        for module in model.modules()
-        if isinstance(module, LIF)
-    ]
-    try:
+    with probed(model) as handles:
+        handles += [
+            module.register_forward_hook(lambda m, i, spikes: found.append(spikes.transpose(0, 1).flatten(1) > 0))
+            for module in model.modules()
+            if isinstance(module, LIF)
+        ]
         logits = model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
     return logits, torch.cat(found, 1)
 
 

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from saccade.cli import main
+from saccade.cli.ablate import parse_ablate
 
 WORDS = [
     *("ablate", "digits-dta", "--vary", "attention=none,tcja", "--seeds", "1", "--epochs", "2", "--max-batches", "2"),
@@ -95,3 +96,9 @@ def test_mistakes_are_told_before_anything_runs(words, said, tmp_path, capsys):
     assert main(["ablate", "digits-dta", *words, "--out", str(tmp_path / "out")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_options_of_the_recipes_attention_do_not_go_to_another():
+    words = ["mnist-fsvae-tcja", "--vary", "steps=2,4"]
+    assert parse_ablate(words).attention_options == {"kernel_time": 4, "kernel_channel": 4}
+    assert parse_ablate([*words, "--attention", "cla"]).attention_options == {}

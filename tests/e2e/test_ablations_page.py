@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from stand_in import BATCH, stand_in
+from stand_in import BATCH, small, stand_in
 
 from saccade.ablate import Grid, parse_vary
 from saccade.cli.ablate import parse_ablate
@@ -44,20 +43,6 @@ GRIDS = re.findall(r"^saccade ablate (.+)$", PAGE, re.MULTILINE)
 
 def parsed(recipe: str, words: str) -> Experiment:
     return parse_train([recipe, *shlex.split(words)]).experiment()
-
-
-def small(experiment: Experiment) -> Experiment:
-    return replace(
-        experiment,
-        width=experiment.width * 0.06,
-        image_size=experiment.image_size and 32,
-        batch_size=BATCH,
-        workers=0,
-        epochs=1,
-        warmup_epochs=0,
-        max_batches=2,
-        device="cpu",
-    )
 
 
 def test_the_page_is_read():

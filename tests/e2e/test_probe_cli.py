@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from saccade.cli import main
+from saccade.report.blocks import Report
 
 TINY = ["--width", "0.05", "--steps", "3", "--max-batches", "2", "--epochs", "1"]
 
@@ -65,6 +66,20 @@ def test_costs_of_ones_own(run_dir, tmp_path, capsys):
     found = json.loads((run / "probe" / "energy.json").read_text())
     assert found["energy_mj"] == pytest.approx(found["sums"]["total"]["macs"] / 4 * 1e-9)
     assert "our chip" in capsys.readouterr().out
+
+
+def test_the_page_keeps_the_costs(run_dir, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    (run / "probe" / "energy.json").unlink(missing_ok=True)
+    for slow in ("cam.probe_cam", "gates.probe_gates", "report.probe_predictions"):
+        monkeypatch.setattr(f"saccade.cli.{slow}", lambda *_: None)
+    monkeypatch.setattr("saccade.report.build.build_report", lambda runs: Report("", "", []))  # nothing to draw
+    found = []
+    for words in (["report", "--probe"], ["energy", "--table", "45nm-int8"], ["report", "--probe"]):
+        assert main([words[0], str(run), *words[1:]]) == 0
+        found.append(json.loads((run / "probe" / "energy.json").read_text())["table"]["name"])
+    assert found == ["45nm-float32", "45nm-int8", "45nm-int8"]
 
 
 def test_a_folder_that_is_no_run_gets_a_sentence(tmp_path, capsys):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from stand_in import BATCH, stand_in
+from stand_in import BATCH, small, stand_in
 
 from saccade.data import CATALOG
 from saccade.data.catalog import CatalogEntry
@@ -18,18 +16,7 @@ from saccade.train.run import train
 def test_a_recipe_takes_two_steps(name, tmp_path, monkeypatch):
     experiment = get_recipe(name)
     monkeypatch.setitem(CATALOG, experiment.data, CatalogEntry(stand_in, "", None))
-    small = replace(
-        experiment,
-        width=experiment.width * 0.06,
-        batch_size=BATCH,
-        image_size=experiment.image_size and 32,
-        workers=0,
-        epochs=1,
-        warmup_epochs=0,
-        max_batches=2,
-        device="cpu",
-    )
-    result = train(small, tmp_path / "run")
+    result = train(small(experiment), tmp_path / "run")
     assert result["recipe"] == name
     assert result["test_samples"] == 2 * BATCH
     assert (tmp_path / "run" / "weights.safetensors").is_file()

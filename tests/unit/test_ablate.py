@@ -178,5 +178,6 @@ class TestTables:
         assert "±" not in "".join(body)
 
     def test_the_figure_is_drawn(self):
-        png = to_png(ablation_figure({"none": [90.0, 91.0], "dta": [92.0]}))
-        assert png.startswith(b"\x89PNG")
+        figure = ablation_figure({"none": [90.0, 91.0], "dta": [92.0]})
+        assert to_png(figure).startswith(b"\x89PNG")
+        assert not figure.axes[0].spines["top"].get_visible()  # drawn in the style of all figures

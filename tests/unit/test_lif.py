@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 import pytest
 import torch
+from lif_cases import SPECS, SURROGATES
 from torch import Tensor
 
 from saccade.ops import LIFSpec, Surrogate, lif, lif_step
-
-SURROGATES = [
-    Surrogate("triangle", 1.0),
-    Surrogate("triangle", 0.6, center=-0.3),
-    Surrogate("atan", 2.0),
-    Surrogate("sigmoid", 4.0, center=0.1),
-    Surrogate("rectangle", 0.8),
-]
-SPECS = [
-    LIFSpec(0.7, reset, detach, surrogate)
-    for reset, detach, surrogate in itertools.product(("hard", "soft"), (True, False), SURROGATES)
-]
 
 
 def smooth_step(v: Tensor, surrogate: Surrogate) -> Tensor:

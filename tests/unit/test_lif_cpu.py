@@ -12,30 +12,16 @@ from typing import Any
 
 import pytest
 import torch
+from lif_cases import SPECS
 from torch import Tensor
 
 from saccade import ops
 from saccade.nn import LIF, PLIF
-from saccade.ops import LIFSpec, Surrogate, lif
+from saccade.ops import LIFSpec, lif
 from saccade.ops import threads as ops_threads
 from saccade.ops.lif import BACKENDS, active_backends, cpu
 
 needs_numba = pytest.mark.skipif(cpu.unavailable() is not None, reason=str(cpu.unavailable()))
-
-SPECS = [
-    LIFSpec(0.7, reset, detach, surrogate)
-    for reset, detach, surrogate in itertools.product(
-        ("hard", "soft"),
-        (True, False),
-        (
-            Surrogate("triangle", 1.0),
-            Surrogate("triangle", 0.6, center=-0.3),
-            Surrogate("atan", 2.0),
-            Surrogate("sigmoid", 4.0, center=0.1),
-            Surrogate("rectangle", 0.8),
-        ),
-    )
-]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -11,28 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+from lif_cases import SPECS, SURROGATES
 from torch import Tensor
 
 from saccade import ops
 from saccade.nn import PLIF
-from saccade.ops import LIFSpec, Surrogate, lif
+from saccade.ops import LIFSpec, lif
 from saccade.ops.lif import triton
 from saccade.ops.ran import say_once, take_ran
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytestmark = pytest.mark.skipif(triton.unavailable() is not None, reason=str(triton.unavailable()))
-
-SURROGATES = (
-    Surrogate("triangle", 1.0),
-    Surrogate("triangle", 0.6, center=-0.3),
-    Surrogate("atan", 2.0),
-    Surrogate("sigmoid", 4.0, center=0.1),
-    Surrogate("rectangle", 0.8),
-)
-SPECS = [
-    LIFSpec(0.7, reset, detach, surrogate)
-    for reset, detach, surrogate in itertools.product(("hard", "soft"), (True, False), SURROGATES)
-]
 
 
 def run(backend: str, x: Tensor, grad: Tensor, spec: LIFSpec, learned: bool = False) -> list[Tensor]:

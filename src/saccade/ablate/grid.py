@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from saccade.errors import unknown_name
-from saccade.train.config import Experiment
+from saccade.train.config import Experiment, Value, parse_value
 
 #: `attention=matched:dta` is no attention, in a network made as much wider as DTA has parameters
 MATCHED = "matched:"
@@ -123,14 +123,5 @@ def _as_field(base: Experiment, name: str, word: str) -> Any:
     return _guess(word)
 
 
-def _guess(word: str) -> int | float | str | bool | None:
-    """A word as None, True, False, a whole number or a number, else as it is."""
-    constants: dict[str, bool | None] = {"None": None, "True": True, "False": False}
-    if word in constants:
-        return constants[word]
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
+def _guess(word: str) -> Value | None:
+    return None if word == "None" else parse_value(word)

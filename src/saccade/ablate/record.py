@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -32,16 +31,14 @@ def make_record(run: Path, varied: Mapping[str, str], energy: Mapping[str, Any])
         **result,
         "cell": run.name,
         "varied": dict(varied),
-        "epochs_scored": scored_epochs(folder.metrics),
+        "epochs_scored": scored_epochs(folder.read_metrics()),
         "energy": {name: energy[name] for name in kept},
         "experiment": experiment,
     }
 
 
-def scored_epochs(metrics: Path) -> dict[str, Any]:
+def scored_epochs(rows: list[dict[str, str]]) -> dict[str, Any]:
     """Which part was scored after every epoch, "validation" or "test", and the accuracies."""
-    with metrics.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     part = "validation" if rows and "validation_accuracy" in rows[0] else "test"
     return {"part": part, "accuracy": [float(row[f"{part}_accuracy"]) for row in rows]}
 

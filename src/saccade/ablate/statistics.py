@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 from typing import Any
 
@@ -23,14 +23,15 @@ class Comparison:
     """Paired differences to the baseline, in points of accuracy, over the seeds that both have.
 
     `low` and `high` bound the mean difference with 95 % confidence (Student's t); `p` is the paired t-test's, two
-    sides; `p_holm` is corrected for the number of comparisons of the table (Holm). They are None below two pairs.
+    sides; `p_holm` is corrected for the number of comparisons of the table (Holm). They are None below two pairs, and
+    where all differences are the same.
     """
 
     pairs: int
     mean: float
-    low: float | None
-    high: float | None
-    p: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
     p_holm: float | None = None
 
 
@@ -56,12 +57,17 @@ class Row:
 
 def summarise(records: Records, labels: Sequence[str]) -> list[Row]:
     """A row per label that has records, in the order of the labels; the first is the baseline of the comparisons."""
-    groups = {label: [r for r in records if label_of(r["varied"]) == label] for label in labels}
-    groups = {label: found for label, found in groups.items() if found}
+    groups = by_label(records, labels)
     baseline = groups.get(labels[0])
     compared = {label: compare(found, baseline) for label, found in groups.items() if baseline and label != labels[0]}
     corrected = holm(compared)
     return [_row(label, found, corrected.get(label)) for label, found in groups.items()]
+
+
+def by_label(records: Records, labels: Sequence[str]) -> dict[str, Records]:
+    """The records of every label that has some, in the order of the labels."""
+    groups = {label: [r for r in records if label_of(r["varied"]) == label] for label in labels}
+    return {label: found for label, found in groups.items() if found}
 
 
 def compare(records: Records, baseline: Records) -> Comparison | None:
@@ -71,11 +77,9 @@ def compare(records: Records, baseline: Records) -> Comparison | None:
     if not differences:
         return None
     n, mean = len(differences), fmean(differences)
-    if n < 2:
-        return Comparison(n, mean, None, None, None)
-    error = stdev(differences) / math.sqrt(n)
-    if error == 0:  # the same difference at every seed: neither test nor interval is defined
-        return Comparison(n, mean, None, None, None)
+    error = stdev(differences) / math.sqrt(n) if n > 1 else 0.0
+    if error == 0:  # one pair, or the same difference at every seed: neither test nor interval is defined
+        return Comparison(n, mean)
     t = require("scipy.stats", "train").t
     reach = float(t.ppf(0.975, n - 1)) * error
     return Comparison(n, mean, mean - reach, mean + reach, 2 * float(t.sf(abs(mean) / error, n - 1)))
@@ -88,8 +92,7 @@ def holm(compared: Mapping[str, Comparison | None]) -> dict[str, Comparison]:
     reached = 0.0
     for k, (p, label) in enumerate(tested):
         reached = max(reached, min(1.0, p * (len(tested) - k)))
-        c = found[label]
-        found[label] = Comparison(c.pairs, c.mean, c.low, c.high, c.p, reached)
+        found[label] = replace(found[label], p_holm=reached)
     return found
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 from saccade.atomic import write_text
-from saccade.cli.arguments import Options, parse
-from saccade.cli.train import DEFAULT_RECIPE
+from saccade.cli.arguments import check_count
+from saccade.cli.train import RecipeArguments, parse_recipe
 from saccade.errors import require
-from saccade.recipes import get_recipe
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
 
@@ -25,11 +22,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class AblateArguments(Experiment):
+class AblateArguments(RecipeArguments):
     """A base experiment, what varies in it, and where it runs."""
 
-    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
-    """Recipe to start from; every option below changes one of its fields in all runs."""
     vary: tuple[str, ...] = ()
     """FIELD=VALUE,VALUE,... for every field that varies, e.g. attention=none,matched:tcja,tcja steps=2,4. matched:NAME
     is the network without attention, as much wider as NAME has parameters. attention_options.kernel_time=1,2,3 varies
@@ -40,14 +35,6 @@ class AblateArguments(Experiment):
     """Processes at a time on this machine. More machines: start the same command on them, on one file system."""
     out: Path | None = None
     """Folder of the grid; default: runs/ablate/RECIPE. The same command goes on where it was stopped."""
-    attention_options: Options = field(default_factory=dict)
-    """Options of the recipe's attention in all runs that have it."""
-    model_options: Options = field(default_factory=dict)
-    """Further arguments of the network."""
-
-    def experiment(self) -> Experiment:
-        """The base alone."""
-        return Experiment(**{f.name: getattr(self, f.name) for f in fields(Experiment)})
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,8 +42,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parse_ablate(words)
     for library in ("lightning", "torchmetrics", "rich", "safetensors", "scipy", "filelock", "matplotlib"):
         require(library, "all")
-    if arguments.jobs < 1:
-        raise ValueError(f"jobs must be a whole number, 1 or more, not {arguments.jobs}.")
+    check_count("jobs", arguments.jobs)
 
     from saccade.ablate import Grid, parse_vary
     from saccade.ablate.run import GridFolder, run_grid
@@ -83,27 +69,19 @@ def main(words: Sequence[str]) -> int:
 
 
 def parse_ablate(words: Sequence[str]) -> AblateArguments:
-    """Parse twice: first to learn the recipe, then with the defaults that it brings."""
-    asked_for_help = [word for word in words if word in ("-h", "--help")]
-    rest = [word for word in words if word not in asked_for_help]
-    first = parse(AblateArguments, rest, "saccade ablate", _defaults(get_recipe(DEFAULT_RECIPE), recipe=""))
-    start = get_recipe(first.recipe or DEFAULT_RECIPE)
-    text = f"Compare variants of a recipe over seeds. The defaults below are those of {start.recipe}."
-    arguments = parse(AblateArguments, [*rest, *asked_for_help], "saccade ablate", _defaults(start), text)
-    arguments.recipe = start.recipe
-    arguments.model_options = {**start.model_options, **arguments.model_options}
-    return arguments
+    """The arguments, with the defaults of the recipe; its fields are those of all runs."""
+    return parse_recipe(AblateArguments, words, "saccade ablate", "Compare variants of a recipe over seeds.")
 
 
 def write_tables(grid: Grid, cells: Sequence[Cell], folder: GridFolder) -> str:
     """Write the tables and the figure of what is finished; returns the table as Markdown."""
     from saccade.ablate import read_records, summarise
-    from saccade.ablate.grid import label
+    from saccade.ablate.statistics import by_label
     from saccade.report.ablation import csv_text, latex, markdown
-    from saccade.report.figures import ablation_figure, to_png
+    from saccade.report.figures import ablation_figure, write_png
 
     names = {cell.name for cell in cells}
-    records = [r for r in read_records(folder.records) if f"{r['cell']}" in names]
+    records = [r for r in read_records(folder.records) if r["cell"] in names]
     labels = list(dict.fromkeys(cell.label for cell in cells))
     rows = [asdict(row) for row in summarise(records, labels)]
     if not rows:
@@ -113,10 +91,9 @@ def write_tables(grid: Grid, cells: Sequence[Cell], folder: GridFolder) -> str:
     write_text(folder.path / "table.tex", latex(rows))
     text = markdown(rows)
     write_text(folder.path / "table.md", text)
-    accuracies = {
-        row["label"]: [100 * r["test_accuracy"] for r in records if label(r["varied"]) == row["label"]] for row in rows
-    }
-    (folder.path / "accuracy.png").write_bytes(to_png(ablation_figure(accuracies)))
+    groups = by_label(records, labels).items()
+    accuracies = {name: [100 * r["test_accuracy"] for r in found] for name, found in groups}
+    write_png(folder.path / "accuracy.png", ablation_figure(accuracies))
     return text
 
 
@@ -126,10 +103,6 @@ def _widen(experiment: Experiment) -> Experiment:
 
     check_names(experiment)
     return width_matched(experiment, build_loaders(experiment).info)
-
-
-def _defaults(experiment: Experiment, **changes: str) -> AblateArguments:
-    return AblateArguments(**{**asdict(experiment), **changes})
 
 
 def _last_line(path: Path) -> str:

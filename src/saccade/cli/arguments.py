@@ -9,28 +9,15 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from saccade.errors import unknown_name
+from saccade.train.config import Value, parse_value
 
 R = TypeVar("R")
-
-Value = int | float | str | bool
-
-
-def _value(word: str) -> Value:
-    """A word as a whole number, a number, True or False, else as it is."""
-    if word in ("True", "False"):
-        return word == "True"
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
 
 
 def _options(words: list[str]) -> dict[str, Value]:
     if len(words) % 2:
         raise ValueError(f"options come in pairs of name and value, but there are {len(words)} words")
-    return {name: _value(word) for name, word in zip(words[::2], words[1::2], strict=True)}
+    return {name: parse_value(word) for name, word in zip(words[::2], words[1::2], strict=True)}
 
 
 #: a dict field given as NAME VALUE NAME VALUE ...; tyro alone would spread a dict that is not empty into options
@@ -67,3 +54,9 @@ def check_options(record: type, words: Sequence[str]) -> None:
             if name.startswith("--no-") and f"--{name[5:]}" in known:
                 continue
             raise unknown_name("option", name, known)
+
+
+def check_count(name: str, number: int | None, least: int = 1) -> None:
+    """ValueError for a number below the least; None, an option that was not given, passes."""
+    if number is not None and number < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {number}.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from saccade.cli.arguments import parse
+from saccade.cli.arguments import check_count, parse
 
 
 @dataclass(kw_only=True)
@@ -35,10 +35,8 @@ def main(words: Sequence[str]) -> int:
     """Measure, write, and print the ratios."""
     text = "Measure kernels, modules and networks on this machine: about ten minutes on two cores."
     arguments = parse(BenchArguments, words, "saccade bench", text=text)
-    for name, least in (("rounds", 2), ("threads", 1)):
-        value = getattr(arguments, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be a whole number, {least} or more, not {value}.")
+    check_count("rounds", arguments.rounds, least=2)
+    check_count("threads", arguments.threads)
     if not arguments.output.parent.is_dir():
         raise FileNotFoundError(
             f"The folder of {arguments.output} does not exist. Make it, or choose another --output."

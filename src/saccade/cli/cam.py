@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saccade.cli.arguments import parse
-from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, check_count, open_run, write_png
+from saccade.cli.arguments import check_count, parse
+from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, open_run
 from saccade.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _arrays(run: OpenRun, x: Any, cam: Any) -> dict[str, np.ndarray]:
 
 
 def _draw_together(runs: Sequence[Any], arguments: CamArguments) -> Path:
-    from saccade.report.figures import cam_rows
+    from saccade.report.figures import cam_rows, write_png
 
     first = runs[0].probes["cam"]
     for run in runs[1:]:

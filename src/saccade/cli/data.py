@@ -120,7 +120,7 @@ def list_sets(words: Sequence[str]) -> int:
     if arguments.name and arguments.name not in CATALOG:
         raise unknown_name("data set", arguments.name, CATALOG)
     chosen = [arguments.name] if arguments.name else sorted(CATALOG)
-    rows = [(name, _found(root, CATALOG[name].folder), CATALOG[name].summary) for name in chosen]
+    rows = [(name, CATALOG[name].found_in(root), CATALOG[name].summary) for name in chosen]
     print(f"In {root.resolve()} (change it with --data-root or $SACCADE_DATA):\n{format_table(rows)}")
     if arguments.name in EVENT_SETS:
         _list_one(arguments.name, root)
@@ -209,12 +209,6 @@ VERBS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
 def _help() -> str:
     lines = [f"  {verb:8} {text}" for verb, (_, text) in VERBS.items()]
     return "\n".join(["usage: saccade data COMMAND [ARGUMENTS]    saccade data COMMAND --help", "", *lines])
-
-
-def _found(root: Path, folder: str | None) -> str:
-    if folder is None:
-        return "built in"
-    return "found" if (root / folder).exists() else f"not found: {folder}"
 
 
 def _list_one(name: str, root: Path) -> None:

@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     _section("Devices", _devices())
     _section("LIF kernels, fastest first", list(ops.active_backends().items()))
     root = arguments.data_root or default_root()
-    rows = [(name, _found(root, entry.folder), entry.summary) for name, entry in sorted(CATALOG.items())]
+    rows = [(name, entry.found_in(root), entry.summary) for name, entry in sorted(CATALOG.items())]
     _section(f"Data sets in {root.resolve()} (change it with --data-root or $SACCADE_DATA)", rows)
     return 0
 
@@ -57,9 +57,3 @@ def _devices() -> list[tuple[str, str]]:
             (f"cuda:{number}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, trains in {fast}")
         )
     return rows
-
-
-def _found(root: Path, folder: str | None) -> str:
-    if folder is None:
-        return "built in"
-    return "found" if (root / folder).exists() else f"not found: {folder}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from saccade.cli.arguments import parse
+from saccade.cli.arguments import check_count, parse
 from saccade.cli.inside import OpenRun
 from saccade.errors import require
 from saccade.report.table import format_table
@@ -47,10 +47,8 @@ def main(words: Sequence[str]) -> int:
         require(library, "train")
     if arguments.anytime:
         require("matplotlib", "report")
-    for name in ("steps", "batch_size"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more, not {value}.")
+    check_count("steps", arguments.steps)
+    check_count("batch_size", arguments.batch_size)
     if arguments.thresholds and not arguments.anytime:
         raise ValueError("--thresholds are those of the early exit: add --anytime.")
 
@@ -59,11 +57,9 @@ def main(words: Sequence[str]) -> int:
     from saccade.train.device import choose_machine
     from saccade.train.evaluate import evaluate
     from saccade.train.losses import build_loss
-    from saccade.train.run_folder import RunFolder
+    from saccade.train.run_folder import find_run
 
-    folder = RunFolder(arguments.run_dir)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{folder.path} is not the folder of a run: there is no {folder.config.name} in it.")
+    folder = find_run(arguments.run_dir)
     model, card = load_weights(folder.path, backend=arguments.backend)
     experiment = folder.read_config()
     if generates(experiment.model):

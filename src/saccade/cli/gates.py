@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from saccade.cli.arguments import parse
-from saccade.cli.inside import InsideArguments, OpenRun, check_count, open_run
+from saccade.cli.arguments import check_count, parse
+from saccade.cli.inside import InsideArguments, OpenRun, open_run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from saccade.cli.arguments import parse
+from saccade.cli.arguments import check_count, parse
 from saccade.errors import require
 from saccade.report.grid import save_grid
 from saccade.report.table import format_table
@@ -53,8 +53,7 @@ class GenerateArguments:
 def main(words: Sequence[str]) -> int:
     """Draw, score if asked to, and say where it is."""
     arguments = parse(GenerateArguments, words, "saccade generate", text=TEXT)
-    if arguments.count < 2:
-        raise ValueError(f"count must be a whole number, 2 or more, not {arguments.count}.")
+    check_count("count", arguments.count, least=2)
     for library in ("safetensors", "PIL"):
         require(library, "train")
 
@@ -77,11 +76,9 @@ def main(words: Sequence[str]) -> int:
 def _load(arguments: GenerateArguments) -> tuple[FSVAE, Experiment]:
     from saccade.models.fsvae import FSVAE
     from saccade.models.weights import load_weights
-    from saccade.train.run_folder import RunFolder
+    from saccade.train.run_folder import find_run
 
-    folder = RunFolder(arguments.run_dir)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{folder.path} is not the folder of a run: there is no {folder.config.name} in it.")
+    folder = find_run(arguments.run_dir)
     experiment = folder.read_config()
     model, _ = load_weights(folder.path, backend=arguments.backend)
     if not isinstance(model, FSVAE):

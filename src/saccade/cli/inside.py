@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from saccade.atomic import replacing, write_text
+from saccade.cli.arguments import check_count
 from saccade.errors import require
 from saccade.report.content import PROBE
 
@@ -89,6 +90,8 @@ class OpenRun:
 
     def draw(self, name: str, figure: Figure) -> Path:
         """Write a figure beside it, NAME.png."""
+        from saccade.report.figures import write_png
+
         return write_png(self.path / PROBE / f"{name}.png", figure)
 
 
@@ -101,17 +104,14 @@ def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
     """
     for library, extra in (("safetensors", "train"), ("matplotlib", "report")):
         require(library, extra)
-    if arguments.batch_size is not None and arguments.batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number, 1 or more, not {arguments.batch_size}.")
+    check_count("batch_size", arguments.batch_size)
 
     from saccade.models.weights import load_weights
     from saccade.train.build import build_loaders
     from saccade.train.device import choose_device
-    from saccade.train.run_folder import RunFolder
+    from saccade.train.run_folder import find_run
 
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{path} is not the folder of a run: there is no {folder.config.name} in it.")
+    folder = find_run(path)
     device = choose_device(arguments.device)
     model, _ = load_weights(path)
     experiment = folder.read_config()
@@ -134,22 +134,6 @@ def check_classifies(run: OpenRun) -> None:
         raise ValueError(
             f"{run.path} holds a {run.experiment.model}, which generates images: it has no classes to explain."
         )
-
-
-def check_count(name: str, number: int, least: int = 1) -> None:
-    """ValueError for a number of samples below the least."""
-    if number < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, not {number}.")
-
-
-def write_png(path: Path, figure: Figure) -> Path:
-    """Write a figure as PNG, whole or not at all; returns the path."""
-    from saccade.report.figures import to_png
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_bytes(to_png(figure))
-    return path
 
 
 def _finite(value: Any) -> Any:

@@ -6,10 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saccade.cli.arguments import parse
 from saccade.cli.inside import InsideArguments, OpenRun, open_run
 from saccade.errors import require
+from saccade.report.content import PROBE, read_run
+
+if TYPE_CHECKING:
+    from saccade.probe import CostTable
 
 
 @dataclass(kw_only=True)
@@ -42,18 +47,25 @@ def main(words: Sequence[str]) -> int:
 
 
 def probe_all(run: OpenRun, arguments: InsideArguments) -> None:
-    """Every probe of a run, with default settings."""
+    """Every probe of a run, with default settings, but with the costs of operations that the run was given before."""
     from saccade.cli.cam import CamArguments, probe_cam
     from saccade.cli.energy import probe_energy
     from saccade.cli.gates import probe_gates
-    from saccade.probe import cost_table
     from saccade.train.build import generates
 
     if not generates(run.experiment.model):
         probe_predictions(run)
         probe_cam(run, CamArguments(runs=arguments.runs))
     probe_gates(run, 32)
-    probe_energy(run, 64, cost_table("45nm-float32"))
+    probe_energy(run, 64, costs_of(run.path))
+
+
+def costs_of(run: Path) -> CostTable:
+    """Those of the run's energy.json; where there is none, those of `saccade energy`."""
+    from saccade.probe.costs import FLOAT32, table_from_json
+
+    kept = read_run(run).probes.get("energy", {}).get("table")
+    return FLOAT32 if kept is None else table_from_json(kept, run / PROBE / "energy.json")
 
 
 def probe_predictions(run: OpenRun) -> None:

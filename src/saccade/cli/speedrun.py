@@ -14,6 +14,7 @@ from saccade.errors import unknown_name
 from saccade.recipes import get_recipe
 from saccade.report.table import format_table
 from saccade.train.check import check_experiment
+from saccade.train.config import Experiment
 from saccade.train.run_folder import default_run_dir
 
 #: what can be run against the clock, and by which recipe
@@ -77,7 +78,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _experiment(arguments: SpeedrunArguments) -> Any:
+def _experiment(arguments: SpeedrunArguments) -> Experiment:
     if arguments.name not in RECIPES:
         raise unknown_name("speedrun", arguments.name, RECIPES)
     start = get_recipe(RECIPES[arguments.name])

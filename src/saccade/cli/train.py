@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import tyro
 
@@ -22,8 +22,8 @@ DEFAULT_RECIPE = "digits-dta"
 
 
 @dataclass(kw_only=True)
-class TrainArguments(Experiment):
-    """An experiment, and where it runs."""
+class RecipeArguments(Experiment):
+    """An experiment, by its recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
     """Recipe to start from; every option below changes one of its fields."""
@@ -31,14 +31,23 @@ class TrainArguments(Experiment):
     """Options of the attention, e.g. kernel_time 4."""
     model_options: Options = field(default_factory=dict)
     """Further arguments of the network, e.g. dropout 0.5."""
-    run_dir: Path | None = None
-    """Folder of the run, made by it; default: runs/RECIPE/<time>."""
-    resume: bool = False
-    """Go on with the run in the folder, with its own settings, or start one if there is none."""
 
     def experiment(self) -> Experiment:
         """The experiment alone."""
         return Experiment(**{f.name: getattr(self, f.name) for f in fields(Experiment)})
+
+
+A = TypeVar("A", bound=RecipeArguments)
+
+
+@dataclass(kw_only=True)
+class TrainArguments(RecipeArguments):
+    """An experiment, and where it runs."""
+
+    run_dir: Path | None = None
+    """Folder of the run, made by it; default: runs/RECIPE/<time>."""
+    resume: bool = False
+    """Go on with the run in the folder, with its own settings, or start one if there is none."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -69,28 +78,54 @@ def main(words: Sequence[str]) -> int:
 
 
 def parse_train(words: Sequence[str]) -> TrainArguments:
-    """Parse twice: first to learn recipe and folder, then with the defaults that these bring."""
+    """The arguments, with the defaults of the recipe or of the run that is to go on."""
+    text = f"Train a network by recipe: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE})."
+    return parse_recipe(TrainArguments, words, "saccade train", text, _resumed)
+
+
+def _resumed(arguments: TrainArguments) -> Experiment | None:
+    """The experiment of the run in the folder, if there is one to go on with."""
+    if not arguments.resume:
+        return None
+    if arguments.run_dir is None:
+        raise ValueError("--resume needs --run-dir: the folder of the run that is to go on.")
+    folder = RunFolder(arguments.run_dir)
+    if not folder.config.is_file():
+        return None
+    there = folder.read_config()
+    if arguments.recipe and there.recipe != arguments.recipe:
+        raise ValueError(
+            f"{folder.path} holds a run of recipe {there.recipe!r}, not {arguments.recipe!r}. Choose another --run-dir."
+        )
+    return there
+
+
+def parse_recipe(
+    kind: type[A],
+    words: Sequence[str],
+    prog: str,
+    text: str,
+    start_of: Callable[[A], Experiment | None] = lambda _: None,
+) -> A:
+    """Parse twice: first to learn where to start from, then with the defaults that this brings.
+
+    Args:
+        kind: what is filled in.
+        words: the command line behind the verb.
+        prog: program and verb, for the help.
+        text: first paragraph of the help.
+        start_of: what the first parse starts from, if not from its recipe.
+    """
     asked_for_help = [word for word in words if word in ("-h", "--help")]
     words = [word for word in words if word not in asked_for_help]
-    first = parse(TrainArguments, words, "saccade train", _defaults(get_recipe(DEFAULT_RECIPE), recipe=""))
-    recipe = first.recipe or DEFAULT_RECIPE
-    start = get_recipe(recipe)
-    if first.resume and first.run_dir is None:
-        raise ValueError("--resume needs --run-dir: the folder of the run that is to go on.")
-    folder = RunFolder(first.run_dir) if first.run_dir is not None and first.resume else None
-    if folder is not None and folder.config.is_file():
-        there = folder.read_config()
-        if first.recipe and there.recipe != recipe:
-            raise ValueError(
-                f"{folder.path} holds a run of recipe {there.recipe!r}, not {recipe!r}. Choose another --run-dir."
-            )
-        start = there
-    text = (
-        f"Train a network by recipe: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE}).\n\n"
-        f"The defaults below are those of {start.recipe}: {recipe_text(start.recipe).splitlines()[0]} "
+    first = parse(kind, words, prog, kind(**{**asdict(get_recipe(DEFAULT_RECIPE)), "recipe": ""}))
+    recipe = get_recipe(first.recipe or DEFAULT_RECIPE)
+    start = start_of(first) or recipe
+    text += (
+        f"\n\nThe defaults below are those of {start.recipe}: {recipe_text(start.recipe).splitlines()[0]} "
         f"More about it: saccade recipes {start.recipe}"
     )
-    arguments = parse(TrainArguments, [*words, *asked_for_help], "saccade train", _defaults(start), text)
+    arguments = parse(kind, [*words, *asked_for_help], prog, kind(**asdict(start)), text)
     arguments.recipe = start.recipe
     arguments.model_options = {**start.model_options, **arguments.model_options}
     if arguments.attention == start.attention:
@@ -98,7 +133,3 @@ def parse_train(words: Sequence[str]) -> TrainArguments:
     elif arguments.attention_options == start.attention_options:
         arguments.attention_options = {}  # those of the recipe belong to another attention
     return arguments
-
-
-def _defaults(experiment: Experiment, **changes: str) -> TrainArguments:
-    return TrainArguments(**{**asdict(experiment), **changes})

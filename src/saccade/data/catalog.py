@@ -83,6 +83,12 @@ class CatalogEntry:
     #: relative to the root; None: needs no files
     folder: str | None
 
+    def found_in(self, root: Path) -> str:
+        """Whether its files lie below the root, in words."""
+        if self.folder is None:
+            return "built in"
+        return "found" if (root / self.folder).exists() else f"not found: {self.folder}"
+
 
 CATALOG: dict[str, CatalogEntry] = {}
 

@@ -68,10 +68,11 @@ def cost_table(name: str) -> CostTable:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The cost table {path} cannot be read as JSON ({error}).") from None
-    return _from_json(content, path)
+    return table_from_json(content, path)
 
 
-def _from_json(content: Any, path: Path) -> CostTable:
+def table_from_json(content: Any, path: Path) -> CostTable:
+    """A table from a JSON object, which was read from `path`; see `cost_table`."""
     if not isinstance(content, dict) or not {"mac_pj", "ac_pj"} <= content.keys():
         raise ValueError(f"The cost table {path} must be a JSON object with at least mac_pj and ac_pj.")
     known = [field.name for field in fields(CostTable)]

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from saccade.atomic import replacing, write_text
+from saccade.atomic import write_text
 from saccade.report.blocks import Block, Fold, Missing, Picture, Report, Section
 from saccade.report.content import Run, read_runs
-from saccade.report.figures import to_png
+from saccade.report.figures import write_png
 from saccade.report.markdown import render_markdown
 from saccade.report.page import render_html
 from saccade.report.sections import SECTIONS, SectionMaker
@@ -46,8 +46,7 @@ def write_report(paths: Sequence[Path | str], out: Path) -> WrittenReport:
     html = render_html(report)
     write_text(out / HTML, html)
     for picture in pictures(block for section in report.sections for block in section.blocks):
-        with replacing(figures / f"{picture.name}.png") as temporary:
-            temporary.write_bytes(to_png(picture.figure))
+        write_png(figures / f"{picture.name}.png", picture.figure)
     write_text(out / MARKDOWN, render_markdown(report, FIGURES))
     return WrittenReport(out / HTML, out / MARKDOWN, len(html.encode()))
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from saccade.errors import unknown_name
 
+Value = int | float | str | bool
+
 
 @dataclass(kw_only=True)
 class Experiment:
@@ -24,7 +26,7 @@ class Experiment:
     """Network, one of saccade.list_models()."""
     attention: str = "none"
     """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
-    attention_options: dict[str, int | float | str | bool] = field(default_factory=dict)
+    attention_options: dict[str, Value] = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
     placement: Literal["spikes", "current"] = "spikes"
     """What the gate multiplies: the spikes (published) or the current before the neuron."""
@@ -32,7 +34,7 @@ class Experiment:
     """Factor on all channel counts."""
     steps: int = 4
     """Time steps T."""
-    model_options: dict[str, int | float | str | bool] = field(default_factory=dict)
+    model_options: dict[str, Value] = field(default_factory=dict)
     """Further arguments of the network, e.g. dropout 0.5."""
 
     # data
@@ -118,6 +120,18 @@ def from_dict(values: dict[str, Any]) -> Experiment:
         return Experiment(**values)
     except TypeError as error:
         raise ValueError(f"This is not a whole experiment: {error}.") from None
+
+
+def parse_value(word: str) -> Value:
+    """A word as a whole number, a number, True or False, else as it is."""
+    if word in ("True", "False"):
+        return word == "True"
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
 
 
 def differences(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:

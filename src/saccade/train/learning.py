@@ -90,7 +90,7 @@ class LearningTask(LightningModule):
 
     def measured(self) -> tuple[float | None, ...]:
         """The numbers of the epoch that ends, one for each of `columns`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement measured().")
 
     def glance(self) -> str:
         """How the epoch goes so far, for the bar."""
@@ -98,11 +98,11 @@ class LearningTask(LightningModule):
 
     def describe(self, row: dict[str, Any], part: str) -> str:
         """A row of the table of epochs in words."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement describe(row, part).")
 
     def test(self, batches: BatchLoader, machine: Machine, rows: list[dict[str, Any]]) -> FinalScores:
         """Score the trained network on the test part; `rows` is the table of epochs."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement test(batches, machine, rows).")
 
     @property
     def scored_model(self) -> SpikingNetwork:

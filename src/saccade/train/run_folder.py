@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import asdict
 from datetime import datetime
@@ -42,6 +43,19 @@ class RunFolder:
     def read_result(self) -> dict[str, Any] | None:
         """What the finished run reported; None while it is not finished."""
         return read_json(self.result) if self.result.is_file() else None
+
+    def read_metrics(self) -> list[dict[str, str]]:
+        """The table of epochs, as it is written: one row per epoch."""
+        with self.metrics.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def find_run(path: Path) -> RunFolder:
+    """The folder of a run that is there; FileNotFoundError if there is no config.json in it."""
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise FileNotFoundError(f"{path} is not the folder of a run: there is no {folder.config.name} in it.")
+    return folder
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ shows in the final accuracy.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -106,9 +105,7 @@ def _warm_up(experiment: Experiment, folder: Path) -> float | None:
 
 def clocked(result: dict[str, Any], target: float) -> dict[str, Any]:
     """One run's times, in seconds of training, from its result and its table of epochs."""
-    run_dir = Path(result["run_dir"])
-    with RunFolder(run_dir).metrics.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = RunFolder(Path(result["run_dir"])).read_metrics()
     accuracies = [float(row["test_accuracy"]) for row in rows]
     per_step = result["seconds_per_step_by_epoch"]
     steps = result["steps_per_epoch"]

@@ -18,4 +18,4 @@ def make_run(tmp_path):
 def sketched(monkeypatch):
     """Figures are made but not drawn, for tests of what a page says: drawing takes most of the time."""
     monkeypatch.setattr("saccade.report.page.to_svg", lambda figure, name, alt, wide: f"<svg>{name}</svg>")
-    monkeypatch.setattr("saccade.report.build.to_png", lambda figure: b"")
+    monkeypatch.setattr("saccade.report.figures.style.to_png", lambda figure: b"")

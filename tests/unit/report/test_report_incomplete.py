@@ -10,22 +10,9 @@ from pathlib import Path
 import pytest
 from report_runs import deletion, edit, write
 
+from report_headings import HEADINGS
 from saccade.cli import main
 from saccade.report.build import write_report
-
-HEADINGS = (
-    "Summary",
-    "Configuration",
-    "Learning curves",
-    "Confusion matrix",
-    "Accuracy against steps",
-    "Gates",
-    "Grad-CAM",
-    "Firing",
-    "Energy",
-    "Timing",
-    "Environment",
-)
 
 
 def page_of(*runs: Path) -> str:

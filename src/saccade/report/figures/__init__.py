@@ -7,7 +7,7 @@ from saccade.report.figures.energy import energy_bars
 from saccade.report.figures.firing import raster_figure, raster_title, rates_by_layer, rates_figure
 from saccade.report.figures.gates import gate_figure
 from saccade.report.figures.learning import confusion_figure, learning_curves, steps_curve
-from saccade.report.figures.style import to_png, to_svg
+from saccade.report.figures.style import to_png, to_svg, write_png
 
 __all__ = [
     "ablation_figure",
@@ -25,4 +25,5 @@ __all__ = [
     "steps_curve",
     "to_png",
     "to_svg",
+    "write_png",
 ]

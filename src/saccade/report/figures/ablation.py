@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from saccade.report.figures.style import FAINT, INK, LINE, SERIES, new_figure
+from saccade.report.figures.style import INK, LINE, SERIES, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@styled
 def ablation_figure(accuracies: Mapping[str, Sequence[float]]) -> Figure:
     """Test accuracy after the last epoch.
 
@@ -28,7 +29,6 @@ def ablation_figure(accuracies: Mapping[str, Sequence[float]]) -> Figure:
     axis.set_yticks(range(len(accuracies)), list(accuracies))
     axis.set_ylim(len(accuracies) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0, labelcolor=INK)
-    axis.tick_params(axis="x", labelcolor=FAINT)
     axis.grid(True, axis="x")
     axis.set_xlabel("test accuracy after the last epoch, % (dots: seeds; bars: means; line: mean of the first row)")
     axis.xaxis.label.set_size(8.5)

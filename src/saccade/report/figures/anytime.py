@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from saccade.report.figures.style import FAINT, SERIES, WIDTH, new_figure, styled
+from saccade.report.figures.style import FAINT, SERIES, WIDTH, new_figure, percent, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def anytime_figure(accuracy_by_steps: Sequence[float], exits: Sequence[Mapping[s
     top.plot(mean_steps, [p["accuracy"] for p in points], "s--", color=SERIES[1], markersize=4, label="until sure")
     top.set_xlabel("steps used, mean over samples")
     top.set_ylabel("accuracy")
-    top.yaxis.set_major_formatter(_percent)
+    percent(top.yaxis)
     bottom.plot(range(len(points)), mean_steps, "s--", color=SERIES[1], markersize=4)
     bottom.set_xticks(range(len(points)), [f"{p['threshold']:g}" for p in points], fontsize=8.5)
     bottom.axhline(len(accuracy_by_steps), color=FAINT, linewidth=1.0)
@@ -39,7 +39,3 @@ def anytime_figure(accuracy_by_steps: Sequence[float], exits: Sequence[Mapping[s
         axis.grid(True, axis="y")
     top.legend(fontsize=9, loc="lower right")
     return figure
-
-
-def _percent(value: float, position: Any) -> str:
-    return f"{100 * value:.4g} %"

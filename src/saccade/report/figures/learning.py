@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from saccade.errors import require
-from saccade.report.figures.style import INK, SERIES, WIDTH, new_figure, styled
+from saccade.report.figures.style import INK, SERIES, WIDTH, new_figure, percent, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def learning_curves(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
                 axis.plot(epochs, columns[column], color=color, label=f"{name}: {part}" if name else part, **style)
         axis.set_title(kind)
         axis.grid(True, axis="y")
-    _percent(axes[1, 0].yaxis)
+    percent(axes[1, 0].yaxis)
     axes[1, 0].set_xlabel("epoch")
     _whole_numbers(axes[1, 0])
     axes[0, 0].legend(fontsize=9, ncols=2, loc="upper right")
@@ -51,7 +51,7 @@ def steps_curve(runs: Mapping[str, Sequence[float]]) -> Figure:
         axis.plot(range(1, len(accuracy) + 1), accuracy, "o-", color=color, markersize=4, label=name)
     axis.set_xlabel("steps read")
     axis.set_ylabel("accuracy")
-    _percent(axis.yaxis)
+    percent(axis.yaxis)
     _whole_numbers(axis)
     axis.grid(True, axis="y")
     if len(runs) > 1:
@@ -84,10 +84,6 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
 
 def _colors(number: int) -> list[str]:
     return [SERIES[i % len(SERIES)] for i in range(number)]
-
-
-def _percent(axis: Any) -> None:
-    axis.set_major_formatter(lambda value, position: f"{100 * value:.4g} %")
 
 
 def _whole_numbers(axis: Axes) -> None:

@@ -11,12 +11,15 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from saccade.atomic import replacing
 from saccade.errors import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -85,6 +88,11 @@ def bare(axis: Axes) -> None:
     axis.spines[:].set_visible(False)
 
 
+def percent(axis: Axis) -> None:
+    """Shares from 0 to 1 are written as per cent."""
+    axis.set_major_formatter(lambda value, position: f"{100 * value:.4g} %")
+
+
 def to_svg(figure: Figure, name: str, alt: str, wide: bool = False) -> str:
     """A figure as an SVG element to put into a page: colours as CSS variables, ids that no other figure has.
 
@@ -117,6 +125,14 @@ def to_png(figure: Figure, dots_per_inch: int = 130) -> bytes:
     with matplotlib.rc_context(_STYLE), _quiet():
         figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def write_png(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG, whole or not at all; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_png(figure))
+    return path
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801
