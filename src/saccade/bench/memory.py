@@ -20,6 +20,7 @@ import torch
 
 from saccade.bench import cases, timing
 from saccade.bench.cases import Case
+from saccade.ops import empty_cache
 
 CLEAR_REFS, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
@@ -50,6 +51,7 @@ def peaks(measured: list[Case], kind: str, way: str) -> list[float]:
 def rise(step: Any) -> float:
     """MB that the resident memory rises by during a step, after one that is not counted."""
     step()
+    empty_cache()
     ctypes.CDLL(None).malloc_trim(0)
     before = _status("VmRSS")
     CLEAR_REFS.write_text("5")  # forget the peak

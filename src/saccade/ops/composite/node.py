@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.reuse import empty_strided
 from saccade.ops.threads import cut, parts_of, run_parts
 from saccade.ops.winograd import SAME, Geometry, convolve, convolve_back
 
@@ -79,7 +80,7 @@ def frames(x: Tensor) -> Array:
 def empty(shape: Any, dtype: torch.dtype) -> Tensor:
     """Not initialised, [N, C, H, W] channels last."""
     N, C, H, W = shape
-    return torch.empty((N, H, W, C), dtype=dtype).permute(0, 3, 1, 2)
+    return empty_strided((N, C, H, W), (H * W * C, 1, W * C, C), dtype)
 
 
 def tile(values: Tensor, plan: Plan) -> Array:

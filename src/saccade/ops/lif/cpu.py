@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.reuse import empty_strided
 from saccade.ops.threads import cut, parts_of, run_parts
 
 BLOCK = 1024  # neurons, a power of 2
@@ -116,7 +117,7 @@ def _is_packed(x: Tensor) -> bool:
 def _empty_like(x: Tensor) -> Tensor:
     """Not initialised; the steps one after the other, each laid out as x's."""
     strides = (x.shape[1:].numel(), *x.stride()[1:])
-    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device=x.device)
+    return empty_strided(x.shape, strides, x.dtype)
 
 
 def _flat(x: Tensor) -> tuple[np.ndarray[Any, Any], int]:

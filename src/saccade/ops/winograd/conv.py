@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
+from saccade.ops.reuse import empty_strided
 from saccade.ops.threads import cut, parts_of, run_parts
 
 NARROWEST = 128  # channels: below, the transforms cost what the multiplications save
@@ -67,6 +69,22 @@ def convolve_back(
     return (found[0] if of_input is None else of_input), found[1], found[2]
 
 
+class Convolution(torch.autograd.Function):
+    """(x, weight, bias, geometry) -> `convolve` of them, with gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.bias, ctx.geometry = None if bias is None else list(bias.shape), geometry
+        return convolve(x, weight, bias, *geometry)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        return *convolve_back(grad, x, weight, ctx.bias, ctx.geometry, [*ctx.needs_input_grad[:3]]), None
+
+
 class PackedConv:
     """One weight [K, C, 3, 3], transformed; `conv(x)` is its convolution with padding 1: [N, C, H, W] -> [N, K, H, W].
 
@@ -97,13 +115,14 @@ class PackedConv:
         at_once = CACHE // (16 * across * max(C, self.outputs) * x.element_size())
         chunks = math.ceil(units / parts / max(1, at_once))
         size = math.ceil(units / parts / chunks)  # equal chunks: packed weights are for one number of tiles
-        y = torch.empty(N, H, W, self.outputs, dtype=x.dtype)
+        K = self.outputs
+        y = empty_strided((N, H, W, K), (H * W * K, W * K, K, 1), x.dtype)
         source, target = x.detach().permute(0, 2, 3, 1).contiguous().view(N, H, W * C).numpy(), y.view(N, H, -1).numpy()
         weight = self._packed(size * across, x.dtype)
 
         def convolve_part(part: int) -> None:
             first, last = cut(units, part, parts)
-            tiles = torch.empty(size * across, 16, C, dtype=x.dtype)
+            tiles = empty_strided((size * across, 16, C), (16 * C, C, 1), x.dtype)
             with torch.no_grad():
                 for unit in range(first, last, size):
                     end = min(unit + size, last)
