@@ -17,6 +17,7 @@ from saccade.models.blocks import ConvNorm
 from saccade.nn.composite import (
     channels_last,
     compose,
+    convolve_frames,
     folded,
     gate_of_means,
     is_plain_conv,
@@ -70,7 +71,7 @@ def is_plain_stage(stage: nn.Module) -> bool:
 
 def _composite_stages(x: Tensor, stages: Sequence[Stage]) -> Tensor:
     steps = len(x)
-    y: Tensor | None = _convolve(stages[0][0][0], x)
+    y: Tensor | None = _convolve(cast(nn.Conv2d, stages[0][0][0]), x)
     for i, (layer, neuron, pool) in enumerate(stages):
         following = stages[i + 1][0][0] if i + 1 < len(stages) else None
         out, convolved = _stage(cast(Tensor, y), steps, layer, neuron, pool, following)
@@ -78,15 +79,15 @@ def _composite_stages(x: Tensor, stages: Sequence[Stage]) -> Tensor:
         y = None
         if following is None:
             return unfold_time(out, steps)
-        y = out if convolved else following(channels_last(out))
+        y = out if convolved else convolve_frames(cast(nn.Conv2d, following), out)
     raise AssertionError("a network has at least one stage")
 
 
-def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
+def _convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """A convolution of the folded sequence; of one image if all steps show the same."""
     if not is_static(x):
-        return conv(folded(x))
-    return fold_time(conv(channels_last(x[0])).expand(len(x), *(-1,) * 4))
+        return convolve_frames(conv, fold_time(x))
+    return fold_time(convolve_frames(conv, x[0]).expand(len(x), *(-1,) * 4))
 
 
 def _stage(
@@ -118,7 +119,7 @@ def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]], shortcut:
             y = compose(y, steps, plain, norm, conv=cast(nn.Conv2d, layer.conv))[0]
         else:
             current = y if norm is None else norm(y)
-            y = cast(nn.Conv2d, layer.conv)(folded(neuron(unfold_time(current, steps))))
+            y = convolve_frames(cast(nn.Conv2d, layer.conv), fold_time(neuron(unfold_time(current, steps))))
         norm = cast(nn.BatchNorm2d, layer.norm)
     assert norm is not None, "a block has at least one layer"
     return unfold_time(norm(y).add_(folded(shortcut)), steps)
