@@ -19,7 +19,7 @@ COPIED = 50_331_648  # bytes: a LIF's [6, 16, 128, 32, 32] in float32
 def measure_roofline(
     rounds: int, convs: tuple[tuple[int, int, int], ...] = CONVS, copied: int = COPIED
 ) -> dict[str, Any]:
-    """GFLOP/s of float32 and int8 convolutions and GB/s of a copy: the best round of each, for it is a bound."""
+    """GFLOP/s of direct float32 and int8 convolutions and GB/s of a copy: the best round of each, for it is a bound."""
     cases: dict[str, Any] = {}
     work: dict[str, float] = {}
     with torch.inference_mode():
@@ -28,7 +28,7 @@ def measure_roofline(
             spikes = torch.randint(0, 2, (N, H, H, C), dtype=torch.uint8).permute(0, 3, 1, 2)
             geometry = (1, 1), (1, 1)
             name = f"conv3x3 [{N}, {C}, {H}, {H}]"
-            cases[f"float32 {name}"] = partial(FloatConv(weight, None, *geometry, torch.float32), spikes.float())
+            cases[f"float32 {name}"] = partial(FloatConv(weight, None, *geometry, torch.float32).direct, spikes.float())
             if integer.unavailable() is None:
                 cases[f"int8 {name}"] = partial(SlicedConv(weight, None, *geometry, 1, True), spikes)
             for kind in ("float32", "int8"):

@@ -49,9 +49,13 @@ class FloatConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.weight.dtype)
-        if suits(x, self.weight, (self.stride, self.padding, (1, 1), 1)):
-            self.winograd = self.winograd or PackedConv(self.weight, self.bias)
-            return self.winograd(x)
+        if not suits(x, self.weight, (self.stride, self.padding, (1, 1), 1)):
+            return self.direct(x)
+        self.winograd = self.winograd or PackedConv(self.weight, self.bias)
+        return self.winograd(x)
+
+    def direct(self, x: Tensor) -> Tensor:
+        """The same as a direct sum."""
         if self.packed is None:
             y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
         else:
