@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade.ops.lif import cpu
-from saccade.ops.winograd import SAME, Geometry, PackedConv, convolve, convolve_back, suits
+from saccade.ops.winograd import SAME, Geometry, PackedConv, conv, convolve, convolve_back, suits
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason="the transforms are compiled by numba")
 
@@ -27,9 +27,9 @@ def test_the_algebra_in_float64(shape, outputs, biased):
     x, weight = torch.randn(shape).double(), torch.randn(outputs, shape[1], 3, 3).double()
     bias = torch.randn(outputs).double() if biased else None
     expected = F.conv2d(x, weight, bias, padding=1)
-    conv = PackedConv(weight, bias)
+    packed = PackedConv(weight, bias)
     for frames in (x, x.contiguous(memory_format=torch.channels_last), x.mT.contiguous().mT):
-        assert torch.allclose(conv(frames), expected, rtol=1e-12, atol=1e-12)
+        assert torch.allclose(packed(frames), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_float32_errs_no_more_than_the_direct_sum_on_spikes():
@@ -65,10 +65,19 @@ def test_gradients(shape, threads):
 def test_the_same_packed_weight_takes_inputs_of_any_size():
     torch.manual_seed(0)
     weight, bias = torch.randn(128, 128, 3, 3), torch.randn(128)
-    conv = PackedConv(weight, bias)
+    packed = PackedConv(weight, bias)
     for shape in ((4, 128, 32, 32), (1, 128, 33, 9), (4, 128, 32, 32), (50, 128, 4, 4)):
         x = torch.randn(shape)
-        assert relative(conv(x), F.conv2d(x, weight, bias, padding=1)) < 1e-4
+        assert relative(packed(x), F.conv2d(x, weight, bias, padding=1)) < 1e-4
+
+
+def test_large_direct_results_are_made_in_pieces(monkeypatch):
+    monkeypatch.setattr(conv, "FROM", 0)
+    monkeypatch.setattr(conv, "CACHE", 40_000)
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(7, 6, 21, 17), torch.randn(8, 3, 3, 2), torch.randn(8)
+    geometry = Geometry((2, 1), (1, 0), (1, 2), 2)
+    assert torch.allclose(convolve(x, weight, bias, *geometry), torch.conv2d(x, weight, bias, *geometry), atol=1e-5)
 
 
 def test_where_it_is_not_taken(monkeypatch):

@@ -17,7 +17,8 @@ from saccade.models import SpikingNetwork, create_model
 PRECISIONS = ("float", "exact", "fast", "int8")
 #: how an inference is run: the plain way, the network itself, and deployed
 INFERENCE = ("plain", "saccade", *(f"deploy {p}" for p in PRECISIONS))
-TRAINING = ("plain", "saccade")
+#: how a training step is run; checkpointed: every block computed again in backward
+TRAINING = ("plain", "saccade", "saccade checkpointed")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def inference(case: Case, way: str) -> Callable[[], Tensor]:
 def training(case: Case, way: str) -> Callable[[], Tensor]:
     """One training step (cross-entropy of the mean, SGD with momentum), as a call without arguments."""
     model, x = case.build("reference" if way == "plain" else "auto"), case.input()
+    model.set_grad_checkpointing(way == "saccade checkpointed")
     run: nn.Module = Plain(model) if way == "plain" else model
     labels = torch.arange(case.batch) % model.num_classes
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)

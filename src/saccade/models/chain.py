@@ -20,6 +20,7 @@ from saccade.nn.composite import (
     convolve_frames,
     folded,
     gate_of_means,
+    gate_of_spikes,
     is_plain_conv,
     is_plain_norm,
     move_statistics,
@@ -103,8 +104,16 @@ def _stage(
         out, mean = compose(y, steps, gated[0], norm, kind, mean=True)
         gate = gated[1].gate(unfold_time(mean, steps)[..., None, None])
         return fold_time(unfold_time(out, steps) * gate), False
-    out = neuron(unfold_time(norm(y), steps))
+    out = _fire(y, steps, neuron, norm)
     return fold_time(out if pool is None else pool(out)), False
+
+
+def _fire(y: Tensor, steps: int, neuron: nn.Module, norm: nn.BatchNorm2d | None) -> Tensor:
+    """neuron(norm(y)) of folded currents, [T*B, ...] -> [T, B, ...]; norm and neuron as one node if they may be."""
+    gated = gate_of_spikes(neuron)
+    if gated is not None:
+        return gated[1](unfold_time(compose(y, steps, gated[0], norm)[0], steps))
+    return neuron(unfold_time(y if norm is None else norm(y), steps))
 
 
 def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]], shortcut: Tensor) -> Tensor:
@@ -118,8 +127,7 @@ def run_block(x: Tensor, layers: Iterable[tuple[nn.Module, ConvNorm]], shortcut:
         if plain is not None:
             y = compose(y, steps, plain, norm, conv=cast(nn.Conv2d, layer.conv))[0]
         else:
-            current = y if norm is None else norm(y)
-            y = convolve_frames(cast(nn.Conv2d, layer.conv), fold_time(neuron(unfold_time(current, steps))))
+            y = convolve_frames(cast(nn.Conv2d, layer.conv), fold_time(_fire(y, steps, neuron, norm)))
         norm = cast(nn.BatchNorm2d, layer.norm)
     assert norm is not None, "a block has at least one layer"
     return unfold_time(norm(y).add_(folded(shortcut)), steps)

@@ -43,15 +43,21 @@ def plain_neuron(module: nn.Module) -> LIF | None:
     return neuron if known else None
 
 
+def gate_of_spikes(module: nn.Module) -> tuple[LIF, Attention] | None:
+    """Neuron and gate, if the gate sees the neuron's spikes alone and multiplies them."""
+    if type(module) is not GatedNeuron or (module.attention.source, module.attention.placement) != ("spikes", "spikes"):
+        return None
+    neuron = plain_neuron(module.neuron)
+    return None if neuron is None else (neuron, module.attention)
+
+
 def gate_of_means(module: nn.Module) -> tuple[LIF, Attention] | None:
     """Neuron and gate, if the gate is one positive number per channel that follows from the spikes' mean over H, W.
 
     Such a gate may multiply after a pooling instead of before: max and average commute with a positive factor.
     """
-    if type(module) is not GatedNeuron or type(module.attention) not in (TLA, CLA, TCJA):
-        return None
-    neuron = plain_neuron(module.neuron)
-    return None if neuron is None or module.attention.placement != "spikes" else (neuron, module.attention)
+    gated = gate_of_spikes(module)
+    return gated if gated is not None and type(gated[1]) in (TLA, CLA, TCJA) else None
 
 
 def is_plain_norm(norm: nn.Module) -> bool:

@@ -2,7 +2,7 @@
 
 glibc gives blocks of more than 32 MiB back to the system when they are freed, and the system clears every page of a new
 block when it is first touched, which takes longer than a fused kernel works. So a block that its tensor has left is
-kept for the next tensor of that size, as torch does on a GPU; at most as much as two blocks of the largest size.
+kept for the next tensor of that size, as torch does on a GPU; at most as much as three blocks of the largest size.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Blocks:
     def _leave(self, block: Tensor) -> None:
         with self.lock:
             self.left.append(block)
-            while sum(map(len, self.left)) > 2 * self.largest:
+            while sum(map(len, self.left)) > 3 * self.largest:
                 self.left.pop(0)
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
-from saccade.ops.reuse import empty_strided
+from saccade.ops.reuse import FROM, empty_strided
 from saccade.ops.threads import cut, parts_of, run_parts
 
 NARROWEST = 128  # channels: below, the transforms cost what the multiplications save
@@ -49,7 +49,18 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> 
     """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow."""
     if suits(x, weight, geometry):
         return PackedConv(weight, bias)(x)
-    return torch.conv2d(x, weight, bias, *geometry)
+    sides = zip(x.shape[2:], weight.shape[2:], *geometry[:3], strict=True)
+    H, W = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
+    N, K = len(x), len(weight)
+    size = K * H * W * x.element_size()
+    if x.device.type != "cpu" or N * size < FROM:
+        return torch.conv2d(x, weight, bias, *geometry)
+    # in pieces, since torch would ask the system for fresh memory for a result of this size (see `ops.reuse`)
+    out = empty_strided((N, K, H, W), (K * H * W, 1, W * K, K), x.dtype)
+    frames = max(1, CACHE // size)
+    for piece, target in zip(x.split(frames), out.split(frames), strict=True):
+        target.copy_(torch.conv2d(piece, weight, bias, *geometry))
+    return out
 
 
 def convolve_back(
