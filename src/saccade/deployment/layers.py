@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from saccade.deployment.integer import IntegerWeight, Pair
 from saccade.deployment.slices import LARGEST, RATIO, int8_slices
 from saccade.nn.folding import fold_time, unfold_time
-from saccade.ops.winograd import PackedConv, suits
+from saccade.ops.winograd import PackedConv, packs_weights, suits
 
 #: the largest fan-in whose worst sum of products, 254 times 127, still fits into 32 bits
 WIDEST = (2**31 - 1) // (RATIO * LARGEST)
@@ -42,7 +42,7 @@ class FloatConv(nn.Module):
         """The weight in oneDNN's own order, which it would otherwise make at every call; None where it cannot."""
         if self.weight.device.type != "cpu" or self.weight.dtype != torch.float32:
             return None
-        if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_reorder_convolution_weight"):
+        if not packs_weights():
             return None
         geometry = [*self.padding], [*self.stride], [1, 1], 1
         return torch.ops.mkldnn._reorder_convolution_weight(self.weight, *geometry, None)

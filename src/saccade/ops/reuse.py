@@ -7,6 +7,7 @@ kept for the next tensor of that size, as torch does on a GPU; at most as much a
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Sequence
@@ -56,10 +57,7 @@ _blocks = Blocks()
 
 def empty_strided(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A dense CPU tensor that is not initialised."""
-    numbers = 1
-    for n in shape:
-        numbers *= n
-    size = -(-numbers * dtype.itemsize // UNIT) * UNIT
+    size = -(-math.prod(shape) * dtype.itemsize // UNIT) * UNIT
     if size < FROM:
         return torch.empty_strided(tuple(shape), tuple(strides), dtype=dtype)
     return _blocks.take(size).view(dtype).as_strided(tuple(shape), tuple(strides))

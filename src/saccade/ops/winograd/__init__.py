@@ -9,6 +9,15 @@ Frames are transformed some rows at a time, so that tiles (four times the input)
 of the direct sum or less, since fewer terms are added; tests hold it to that.
 """
 
-from saccade.ops.winograd.conv import SAME, Convolution, Geometry, PackedConv, convolve, convolve_back, suits
+from saccade.ops.winograd.conv import (
+    SAME,
+    Convolution,
+    Geometry,
+    PackedConv,
+    convolve,
+    convolve_back,
+    packs_weights,
+    suits,
+)
 
-__all__ = ["SAME", "Convolution", "Geometry", "PackedConv", "convolve", "convolve_back", "suits"]
+__all__ = ["SAME", "Convolution", "Geometry", "PackedConv", "convolve", "convolve_back", "packs_weights", "suits"]

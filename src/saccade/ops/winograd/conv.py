@@ -41,8 +41,12 @@ def suits(x: Tensor, weight: Tensor, geometry: Sequence[Any]) -> bool:
     if x.device.type != "cpu" or min(weight.shape[:2]) < NARROWEST or cpu.unavailable():
         return False
     tiles = len(x) * math.ceil(x.shape[2] / 2) * math.ceil(x.shape[3] / 2)
-    known = hasattr(torch.ops.mkldnn, "_reorder_convolution_weight") and torch.backends.mkldnn.is_available()
-    return bool(known and torch.backends.mkldnn.enabled) and tiles >= FEWEST
+    return packs_weights() and bool(torch.backends.mkldnn.enabled) and tiles >= FEWEST
+
+
+def packs_weights() -> bool:
+    """Whether torch can bring a convolution's weight into oneDNN's own order ahead of time."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:

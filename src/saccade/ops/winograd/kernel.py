@@ -1,7 +1,7 @@
 """The transforms around Winograd's products, compiled by numba (this file needs numba; import it through `conv.py`).
 
 A unit is a row of 2 x 2 output tiles of one frame; tile j of a unit reads columns 2j - 1 to 2j + 2 of four rows.
-`transformed` and each of the sixteen `products` hold [rows, channels], a row per tile of the units at hand.
+`transformed` and `products` are [tiles, 16, channels], of the units at hand.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _bottoms(out: Array, x: Array, y: Array, z: Array) -> None:
 
 @compiled
 def scatter(x: Array, transformed: Array, first: int, last: int) -> None:
-    """transformed[4 k + l] = (B^T d B)[k, l] of every tile d of units first to last of x [N, H, W * C]."""
+    """transformed[tile, 4 k + l] = (B^T d B)[k, l] of every tile d of units first to last of x [N, H, W * C]."""
     height, line = x.shape[1], x.shape[2]
     channels = transformed.shape[2]
     width = line // channels
@@ -76,7 +76,7 @@ def scatter(x: Array, transformed: Array, first: int, last: int) -> None:
 
 @compiled
 def gather(products: Array, y: Array, first: int, last: int) -> None:
-    """y's tiles = A^T m A of the products m [rows, 16, C], for units first to last of y [N, H, W * C]."""
+    """y's tiles = A^T m A of each tile's sixteen products m, for units first to last of y [N, H, W * C]."""
     height, line = y.shape[1], y.shape[2]
     channels = products.shape[2]
     width = line // channels
