@@ -48,7 +48,7 @@ class FrameSpec:
     def __post_init__(self) -> None:
         steps = _whole("steps, the number of frames,", self.steps)
         if not 1 <= steps <= MOST_STEPS:
-            raise ValueError(f"A clip needs 1 frame or more, up to {MOST_STEPS:,}, not steps={self.steps}.")
+            raise ValueError(f"A clip needs 1 frame or more, not steps={self.steps}; {MOST_STEPS:,} are the most.")
         if self.by not in ("count", "time"):
             raise ValueError(f"Frames are cut by 'count' (of events) or by 'time', not by {self.by!r}.")
         window_us = None if self.window_us is None else _whole("window_us", self.window_us)
