@@ -17,11 +17,18 @@ class MissingExtraError(ImportError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not registered: the nearest names first, then all of them."""
+    """The error for a name that is not registered: the nearest names, or all of them where none is near.
+
+    Args:
+        kind: what the name is of: "recipe", or "option of attention 'dta'".
+        name: what was given.
+        known: what there is.
+    """
+    what, of, owner = kind.partition(" of ")
     names = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return ValueError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
+    return ValueError(f"Unknown {what} {name!r}{of}{owner}. {hint}")
 
 
 def require(module: str, extra: str) -> ModuleType:

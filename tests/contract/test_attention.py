@@ -338,22 +338,21 @@ def test_sizes_that_make_no_sense(name: str, size: int) -> None:
 
 
 def test_unknown_name() -> None:
-    text = f"Unknown attention 'tjca'. Did you mean 'tca' or 'tcsa' or 'tcja'? Known: {', '.join(sorted(NAMES))}."
+    text = "Unknown attention 'tjca'. Did you mean 'tca' or 'tcsa' or 'tcja'?"
     with pytest.raises(ValueError, match=message(text)):
         create_attention("tjca", 6, 4)
 
 
 @every_module
 def test_unknown_option(name: str) -> None:
-    known = sorted(attention_options(name))
-    assert "placement" in known
-    text = f"Unknown option of attention {name!r} 'placment'. Did you mean 'placement'? Known: {', '.join(known)}."
+    assert "placement" in attention_options(name)
+    text = f"Unknown option 'placment' of attention {name!r}. Did you mean 'placement'?"
     with pytest.raises(ValueError, match=message(text)):
         create_attention(name, 6, 4, placment="spikes")
 
 
 def test_unknown_option_of_a_kernel() -> None:
-    text = "Unknown option of attention 'tcja' 'kernel_tme'. Did you mean 'kernel_time' or "
+    text = "Unknown option 'kernel_tme' of attention 'tcja'. Did you mean 'kernel_time' or "
     with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
         create_attention("tcja", 6, 4, kernel_tme=3)
 

@@ -94,7 +94,7 @@ def test_all_options_come_from_the_card():
         ("msresnet18", {"attention": "tcja"}, r"attention='tcja' \(the card has 'dta'\)"),
         ("msresnet18", {"stem_neuron": False}, r"stem_neuron=False \(the card has True\)"),
         ("msresnet18", {"attention_options": {"hidden": 3}}, r"attention_options=\{'hidden': 3\} \(the card has"),
-        ("msresnet18", {"num_clases": 10}, r"Unknown option of model 'msresnet18' 'num_clases'"),
+        ("msresnet18", {"num_clases": 10}, r"Unknown option 'num_clases' of model 'msresnet18'"),
     ],
 )
 def test_what_contradicts_the_card_is_named(name, options, said):
