@@ -91,6 +91,7 @@ def build_loaders(experiment: Experiment) -> Loaders:
             workers=e.workers,
             seed=e.seed,
             device=choose_device(e.device),
+            max_batches=e.max_batches,
         )
 
     validation = None if splits.validation is None else batches(splits.validation, train=False)
