@@ -16,7 +16,6 @@ class MissingExtraError(ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
 
 
-<<<<<<< HEAD
 def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> ValueError:
     """The error for a name that is not registered: up to three that are near, or all if none is.
 
@@ -30,21 +29,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> Va
     near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(names) or 'none'}."
     return ValueError(f"Unknown {kind} {name!r}{f' of {of}' if of else ''}. {hint}")
-=======
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not registered: the nearest names, or all of them where none is near.
-
-    Args:
-        kind: what the name is of: "recipe", or "option of attention 'dta'".
-        name: what was given.
-        known: what there is.
-    """
-    what, of, owner = kind.partition(" of ")
-    names = sorted(known)
-    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
-    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
-    return ValueError(f"Unknown {what} {name!r}{of}{owner}. {hint}")
->>>>>>> main
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -20,14 +20,7 @@ MISTAKES = {
     "attention": (["train", "--attention", "tjca"], "Unknown attention 'tjca'. Did you mean"),
     "option": (["train", "--atention", "tcja"], "Unknown option '--atention'. Did you mean '--attention'"),
     "data": (["train", "--data", "digit"], "Unknown data set 'digit'. Did you mean 'digits'"),
-<<<<<<< HEAD
-    "gate": (
-        ["train", "--attention-options", "kernel", "3"],
-        "Unknown option 'kernel' of attention 'dta'. Did you",
-    ),
-=======
     "gate": (["train", "--attention-options", "kernel", "3"], "Unknown option 'kernel' of attention 'dta'"),
->>>>>>> main
     "network": (["train", "--model-options", "depth", "3"], "Unknown option 'depth' of model 'msresnet18'"),
     "twice": (["train", "--model-options", "steps", "3"], "model_options cannot set steps"),
     "backend": (["train", "--backend", "cuda"], "Unknown LIF backend 'cuda'"),
