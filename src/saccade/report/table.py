@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -35,6 +35,7 @@ def result_table(result: dict[str, Any]) -> str:
     """The table at the end of a run, from the content of its result.json."""
     rows = [
         *(_accuracy_rows(result) if "test_accuracy" in result else _generation_rows(result)),
+        *_paper_rows(result.get("paper")),
         ("parameters", f"{result['parameters']:,}"),
         ("firing rate", f"{result['firing_rate']:.4f} spikes per neuron and step"),
         ("time per step", f"{1000 * result['seconds_per_step']:.1f} ms"),
@@ -42,6 +43,17 @@ def result_table(result: dict[str, Any]) -> str:
         ("run folder", result["run_dir"]),
     ]
     return format_table(rows)
+
+
+def paper_text(paper: Mapping[str, Any]) -> str:
+    """A paper's score in words, from result.json: what it is, whether it could be checked, and whether it compares."""
+    text = f"{paper['value']:g} ({paper['metric']}; {paper['chosen']}; {paper['checked']})"
+    changed = paper["recipe_changed_in"]
+    return f"{text}; this run changed {', '.join(changed)}" if changed else text
+
+
+def _paper_rows(paper: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [("the paper's score", paper_text(paper))] if paper else []
 
 
 def _accuracy_rows(result: dict[str, Any]) -> list[tuple[str, str]]:

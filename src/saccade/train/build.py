@@ -12,6 +12,7 @@ from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data,
 from saccade.errors import unknown_name
 from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
+from saccade.models.registry import model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
@@ -104,7 +105,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         ValueError: unknown model, attention or option, or values that make no sense.
     """
     e = experiment
-    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": info.size}
+    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": input_size(e.model, info)}
     options: dict[str, Any] = {
         **({"image_size": _square(e.model, info)} if generates(e.model) else size),
         "steps": e.steps,
@@ -124,6 +125,17 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
     if e.grad_checkpointing:
         model.set_grad_checkpointing()
     return model
+
+
+def input_size(model: str, info: DataInfo) -> tuple[int, int]:
+    """The frames that a network's layers are built for: the data's, or what the network itself pools them to.
+
+    Smaller frames than a network pools to are taken as they are.
+    """
+    own = model_entry(model).defaults.get("input_size")
+    if own is None or not model_entry(model).cls.pools_input or any(a < b for a, b in zip(info.size, own, strict=True)):
+        return info.size
+    return own
 
 
 def _square(model: str, info: DataInfo) -> int:
