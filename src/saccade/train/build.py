@@ -16,8 +16,8 @@ from saccade.models.registry import model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
+from saccade.train.losses import list_losses
 
-CLASSIFICATION_LOSSES = ("ce", "tet", "mse")
 GENERATION_LOSSES = ("mmd", "kld")
 
 
@@ -41,7 +41,9 @@ def check_names(experiment: Experiment) -> None:
     """ValueError for an unknown model, attention or data set, or a loss that is not the model's; loads nothing."""
     e = experiment
     attention_class(e.attention)
-    fitting = GENERATION_LOSSES if generates(e.model) else CLASSIFICATION_LOSSES
+    fitting = GENERATION_LOSSES if generates(e.model) else list_losses()
+    if e.loss not in (*GENERATION_LOSSES, *list_losses()):
+        raise unknown_name("loss", e.loss, fitting)
     if e.loss not in fitting:
         does, recipe = ("generates images", "mnist-fsvae") if generates(e.model) else ("classifies", "digits-dta")
         raise ValueError(
