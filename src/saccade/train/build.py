@@ -94,6 +94,7 @@ def build_loaders(experiment: Experiment) -> Loaders:
             workers=e.workers,
             seed=e.seed,
             device=choose_device(e.device),
+            max_batches=e.max_batches,
         )
 
     validation = None if splits.validation is None else batches(splits.validation, train=False)
@@ -115,7 +116,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         "width": e.width,
         "attention": e.attention,
         "attention_options": dict(e.attention_options),
-        "placement": e.placement,
+        "placement": None if e.placement == "published" else e.placement,
         "backend": e.backend,
     }
     for name in e.model_options:

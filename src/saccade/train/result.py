@@ -36,13 +36,13 @@ def finish(
         "versions": provenance.versions(),
         "hardware": provenance.hardware(machine.device),
     }
+    extended = {} if history.extended is None else {"extended": history.extended}
     card = {
         "recipe": experiment.recipe,
         "steps": experiment.steps,
         "data": {"name": info.name, "note": info.note, "classes": list(info.class_names)},
-        "score": report.score,
+        "score": {**report.score, **extended},
         **origin,
-        "license": "Apache-2.0",
     }
     save_weights(folder.weights, model, card)
     result = {
@@ -63,6 +63,7 @@ def finish(
         "batch_size": experiment.batch_size,
         "steps_per_epoch": steps_per_epoch,
         "epochs": experiment.epochs,
+        **extended,
         "max_batches": experiment.max_batches,
         "precision": machine.precision,
         "lif_backends": ops.active_backends(),

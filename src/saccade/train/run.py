@@ -75,9 +75,10 @@ def train(
     model = laid_out_for(machine, build_model(experiment, loaders.info))
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
     task = kind(model, experiment, loaders.info, loaders.train, watched)
+    planned = folder.read_config().epochs if done else None
     folder.create(experiment)
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, part, kind)
+    history = History(folder.metrics, part, kind, planned)
     with quiet_lightning(), _interruptible():
         trainer = _trainer(experiment, folder, history, machine)
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
@@ -100,8 +101,6 @@ def _trainer(experiment: Experiment, folder: RunFolder, history: History, machin
         precision=LIGHTNING_PRECISION[machine.precision],  # type: ignore[arg-type]
         benchmark=machine.device.type == "cuda",
         max_epochs=experiment.epochs,
-        limit_train_batches=experiment.max_batches,
-        limit_val_batches=experiment.max_batches,
         num_sanity_val_steps=0,
         gradient_clip_val=experiment.gradient_clip or None,
         callbacks=[
