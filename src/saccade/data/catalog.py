@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
+from saccade.data.augment import STANDARD, check_policy
 from saccade.errors import unknown_name
 
 
@@ -47,16 +48,17 @@ class DataRequest:
     """What a loader function is asked for.
 
     `root` is the folder that holds the data sets (None: the default one, see `default_root`), `steps` the T of
-    temporal data, `size` the image side wanted (None: the data set's own), `augment` whether the training part is
-    augmented, `validation` the share of the training part to set aside (fixed split, the same for every seed),
-    `symmetric` whether images come in [-1, 1], as generation wants them, instead of with zero mean and unit variance.
+    temporal data, `size` the image side wanted (None: the data set's own), `augment` the policy by which the training
+    part is augmented ("standard": the data set's own; "none"; see `list_policies`), `validation` the share of the
+    training part to set aside (fixed split, the same for every seed), `symmetric` whether images come in [-1, 1], as
+    generation wants them, instead of with zero mean and unit variance.
     """
 
     name: str
     root: Path | None = None
     steps: int = 4
     size: int | None = None
-    augment: bool = True
+    augment: str = STANDARD
     validation: float = 0.0
     symmetric: bool = False
 
@@ -117,6 +119,7 @@ def load_data(request: DataRequest) -> DataSplits:
     """
     if request.name not in CATALOG:
         raise unknown_name("data set", request.name, CATALOG)
+    check_policy(request.augment)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
     if request.steps < 1 or (request.size is not None and request.size < 1):

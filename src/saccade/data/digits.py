@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from saccade.data.augment import Jitter
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
 from saccade.data.memory import splits_in_memory
@@ -57,7 +56,7 @@ def load_digits(request: DataRequest) -> DataSplits:
         note="1,797 real digits (UCI, 8x8) before a simulated event camera; test: every fifth of each class",
     )
     parts = [(frames[part], labels[part]) for part in (kept, test)]
-    return splits_in_memory(request, info, parts[0], parts[1], (0.0,), (EVENTS_PER_UNIT,), Jitter(1, mirror=False))
+    return splits_in_memory(request, info, parts[0], parts[1], (0.0,), (EVENTS_PER_UNIT,), "shift1")
 
 
 def record(digits: Tensor, steps: int, size: int) -> Tensor:

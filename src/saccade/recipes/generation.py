@@ -26,7 +26,7 @@ def mnist_fsvae() -> Experiment:
         steps=16,
         data="mnist",
         image_size=32,
-        augment=False,
+        augment="none",
         batch_size=250,
         loss="mmd",
         optimizer="adamw",
@@ -105,7 +105,7 @@ def cifar10_fsvae() -> Experiment:
     Source, cost and deviations as for mnist-fsvae; half of the images are mirrored. Expected: 0.066 reconstruction loss
     is reported; not verified by us.
     """
-    return replace(mnist_fsvae(), recipe="cifar10-fsvae", data="cifar10", augment=True)
+    return replace(mnist_fsvae(), recipe="cifar10-fsvae", data="cifar10", augment="mirror")
 
 
 @recipe
@@ -124,7 +124,7 @@ def faces_fsvae() -> Experiment:
     Source and deviations as for mnist-fsvae. Expected: for CelebA 0.051 reconstruction loss is reported, on a centre
     crop of 148 pixels; the crop here keeps 88 % of the short side. Not run by us.
     """
-    return replace(mnist_fsvae(), recipe="faces-fsvae", data="folder", image_size=64, augment=True, workers=4)
+    return replace(mnist_fsvae(), recipe="faces-fsvae", data="folder", image_size=64, augment="mirror", workers=4)
 
 
 @recipe
