@@ -23,7 +23,7 @@ from saccade.data.catalog import (
 from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
-from saccade.data.split import split_every, split_last
+from saccade.data.split import split_every, split_last, spread
 
 __all__ = [
     "CATALOG",
@@ -52,4 +52,5 @@ __all__ = [
     "simulate_camera",
     "split_every",
     "split_last",
+    "spread",
 ]

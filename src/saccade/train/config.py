@@ -28,8 +28,8 @@ class Experiment:
     """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
     attention_options: dict[str, Value] = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
-    placement: Literal["spikes", "current"] = "spikes"
-    """What the gate multiplies: the spikes (published) or the current before the neuron."""
+    placement: Literal["published", "spikes", "current"] = "published"
+    """What the gate multiplies: the spikes, the current before the neuron, or whichever the gate's paper does."""
     width: float = 1.0
     """Factor on all channel counts."""
     steps: int = 4
@@ -46,8 +46,8 @@ class Experiment:
     image_size: int | None = None
     """Side of the images, if not the data set's own."""
     augment: str = "standard"
-    """Augmentation policy of the training part: standard (the data set's own), none, or one by name; an unknown name
-    lists them. The test part is never augmented."""
+    """Augmentation policy of the training part: standard (the data set's own), none, or another by name; see saccade data
+    list. The test part is never augmented."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
     """Mix pairs of training samples; targets stay soft."""
     mix_alpha: float = 1.0
@@ -65,9 +65,10 @@ class Experiment:
 
     # learning
 
-    loss: Literal["ce", "tet", "mse", "mmd", "kld"] = "ce"
-    """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot. For
-    fsvae: reconstruction error plus the divergence of prior and posterior, MMD of their potentials or KL."""
+    loss: str = "ce"
+    """ce: cross-entropy of the mean over steps; tet: per step, plus regulariser; mse: of the mean rate against one-hot;
+    smse: the same at every step; or a registered one. For fsvae: reconstruction error plus the divergence of prior and
+    posterior, mmd: of their potentials, or kld."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
     tet_lambda: float = 1e-3
@@ -116,7 +117,7 @@ def from_dict(values: dict[str, Any]) -> Experiment:
     known = [f.name for f in fields(Experiment)]
     for name in values:
         if name not in known:
-            raise unknown_name("field of an experiment", name, known)
+            raise unknown_name("field", name, known, of="an experiment")
     values = {**values, **_policy(values)}
     try:
         return Experiment(**values)
