@@ -46,8 +46,8 @@ class Experiment:
     image_size: int | None = None
     """Side of the images, if not the data set's own."""
     augment: str = "standard"
-    """Augmentation policy of the training part: standard (the data set's own), none, or another by name; see saccade data
-    list. The test part is never augmented."""
+    """Augmentation policy of the training part: standard (the data set's own), none, or another by name; see `saccade
+    data list`. The test part is never augmented."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
     """Mix pairs of training samples; targets stay soft."""
     mix_alpha: float = 1.0
