@@ -32,7 +32,9 @@ FINE_STEPS = 60
 EVENTS_PER_UNIT = 4.0
 
 
-@register_data("digits", "built in: 1,797 real 8x8 digits before a simulated event camera, 10 classes", None)
+@register_data(
+    "digits", "built in: 1,797 real 8x8 digits before a simulated event camera, 10 classes", None, temporal=True
+)
 def load_digits(request: DataRequest) -> DataSplits:
     """Event frames [T, 2, H, W] of three saccades, T equal shares of the time; channel 0 is OFF, channel 1 is ON.
 
