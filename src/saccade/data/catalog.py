@@ -92,7 +92,7 @@ class CatalogEntry:
         if not self.folders:
             return "built in"
         found = next((folder for folder in self.folders if (root / folder).exists()), None)
-        return f"not found: {' or '.join(self.folders)}" if found is None else f"found: {found}"
+        return f"not found: {' or '.join(self.folders)}" if found is None else "found"
 
 
 CATALOG: dict[str, CatalogEntry] = {}
@@ -149,7 +149,7 @@ def load_data(request: DataRequest) -> DataSplits:
     splits = entry.load(request)
     if splits.info.temporal != entry.temporal:
         raise ValueError(
-            f"{request.name!r} is registered with temporal={entry.temporal}, but says temporal={splits.info.temporal} of "
-            "itself once loaded. Say the same to `register_data`."
+            f"{request.name!r} is registered with temporal={entry.temporal}, but once loaded it says "
+            f"temporal={splits.info.temporal}. Say the same to `register_data`."
         )
     return splits
