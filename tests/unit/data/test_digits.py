@@ -83,5 +83,5 @@ def test_takes_any_number_of_steps_and_size(steps, size):
 def test_says_what_it_cannot_do():
     with pytest.raises(ValueError, match="8 pixels"):
         load_data(DataRequest("digits", size=4))
-    with pytest.raises(ValueError, match="event counts"):
+    with pytest.raises(ValueError, match="holds sequences"):
         load_data(DataRequest("digits", symmetric=True))
