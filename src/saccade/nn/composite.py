@@ -39,7 +39,7 @@ def plain_neuron(module: nn.Module) -> LIF | None:
     if type(module) not in (LIF, IF):
         return None
     neuron = cast(LIF, module)
-    known = neuron.backend in ("auto", "cpu") and neuron.spec.surrogate.kind in cpu._SURROGATES
+    known = neuron.backend in ("auto", "cpu") and neuron.spec.beyond_kernels() is None
     return neuron if known else None
 
 

@@ -42,6 +42,6 @@ def _fuses(stage: nn.Sequential, neuron: nn.Module, lif: LIF, x: Tensor) -> bool
     norm = stage[1] if len(stage) == 2 else None
     if type(norm) is not nn.BatchNorm2d or not norm.affine or not norm.track_running_stats:
         return False
-    if triton.refusal(x) or triton.unavailable() or has_global_hooks():
+    if triton.unsupported(x, lif.decay, lif.gain, lif.spec) or triton.unavailable() or has_global_hooks():
         return False  # the neuron says why, once
     return not any(has_hooks(module) for module in (stage, norm, neuron, lif))
