@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,15 @@ class Golden:
     def gradients(self) -> dict[str, Tensor]:
         """Parameter gradients by the released key."""
         return {k.removeprefix("grad/"): self.tensor(k) for k in self.arrays if k.startswith("grad/")}
+
+    def gradient_rows(self) -> dict[str, Tensor]:
+        """Of large parameters, by the released key: the gradient's rows 0, n, 2n, ..., and its other rows as NaN."""
+        rows = {}
+        for key, text in self.meta.get("gradslice", {}).items():
+            step = int(re.match(r"rows 0, (\d+)", text)[1])
+            rows[key] = torch.full(self.meta["state_shapes"][key], math.nan, dtype=torch.float64)
+            rows[key][::step] = self.tensor(f"gradslice/{key}")
+        return rows
 
     def state(self) -> dict[str, Tensor]:
         """The released state dict: stored for small modules, made from the seed for networks."""

@@ -18,6 +18,8 @@ TCJA = {
     "vggsnn_tcja_cifar10dvs": ("vggsnn_tet", True),
     "cifar10dvs_tcja_vgg": ("vggsnn", False),
     "ncaltech101_tcja": ("caltech_net", False),
+    "ncaltech101_tcja_tet": ("caltech_net_tet", False),
+    "vggsnn_tcja_ncaltech101": ("vggsnn_caltech_tet", True),
 }
 
 

@@ -53,7 +53,7 @@ class Frames:
         """As the library takes it."""
         from saccade.data.events import FrameSpec
 
-        return FrameSpec(self.steps, self.by, self.window_us, None if self.size is None else (self.size, self.size))
+        return FrameSpec(self.steps, self.by, self.window_us, self.size)
 
 
 @dataclass(kw_only=True)

@@ -1,12 +1,13 @@
 """The max-pooling networks of TCJA-SNN with fully connected spiking layers: gesture, Caltech and Fashion-MNIST.
 
 TCJA-SNN, IEEE TNNLS 2024, arXiv 2206.10177; descended from the networks of PLIF-SNN (ICCV 2021, arXiv 2007.05785).
-nC3 is conv3x3 without bias - BN - LIF, MP max pooling by 2, DP dropout; LIF with tau = 2, ATan, detached reset.
+nC3 is conv3x3 - BN - LIF, MP max pooling by 2, DP dropout. No layer has biases and the LIF has tau = 2, ATan and a
+detached reset, but for `vggsnn_caltech_tet`.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -79,9 +80,12 @@ class PooledConvNet(SpikingNetwork):
         output_neuron: whether the last linear layer feeds a LIF (rates) or is read as it is.
 
     `fashion_net` is our reading of the paper's Fashion-MNIST network, for which no code was released: the network of
-    PLIF-SNN (128C3-MP twice, 2048FC, voting by 10) with a gate before each pooling. `caltech_net_tet` is the variant
-    trained with TET: TCJA(4, 4) at both places and no output neuron.
+    PLIF-SNN (128C3-MP twice, 2048FC, voting by 10) with a gate before each pooling. `caltech_net_tet` is one of the two
+    released variants trained with TET (tet/caltech101.py): TCJA(4, 4) at both places and no output neuron. The other is
+    `vggsnn_caltech_tet`.
     """
+
+    bias: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -100,7 +104,7 @@ class PooledConvNet(SpikingNetwork):
         self.neurons = nn.ModuleList()
         for base, tcja_kernels in stages:
             out = self.scaled(base)
-            self.convs.append(ConvNorm(channels, out))
+            self.convs.append(ConvNorm(channels, out, bias=self.bias))
             neuron = self._lif() if tcja_kernels is None else self.gated(out, self._lif(), tcja_kernels)
             self.neurons.append(neuron)
             channels = out
@@ -110,10 +114,10 @@ class PooledConvNet(SpikingNetwork):
         width = self.scaled(hidden)
         self.classifier = nn.Sequential(
             SequenceDropout(dropout),
-            nn.Linear(channels * H * W, width, bias=False),
+            nn.Linear(channels * H * W, width, bias=self.bias),
             self._lif(),
             SequenceDropout(dropout),
-            nn.Linear(width, self.num_classes * voters, bias=False),
+            nn.Linear(width, self.num_classes * voters, bias=self.bias),
             self._lif() if output_neuron else nn.Identity(),
             VotingReadout(voters) if voters > 1 else nn.Identity(),
         )
@@ -127,3 +131,37 @@ class PooledConvNet(SpikingNetwork):
         stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
         out = run_stages(self, x, self.backend, stages, self.grad_checkpointing)
         return self.classifier(out.flatten(2))
+
+
+@register_model(
+    "vggsnn_caltech_tet",
+    {"num_classes": 101, "steps": 14, "in_channels": 2, "input_size": (180, 240), "output_neuron": False},
+    stages=CALTECH_TET_STAGES,
+    hidden=1024,
+)
+class BiasedConvNet(PooledConvNet):
+    """The other released N-Caltech101 network trained with TET (VGGSNN_TCJA_NCAL in tet/models/VGG_models.py).
+
+    The layers of `caltech_net_tet`, with biases, kaiming fan-out convolutions, and TET's neuron: decay 0.5, gain 1,
+    triangle surrogate, reset not detached.
+    """
+
+    bias = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        places = tuple(enumerate((0, 2, 4, 6, 9)))
+        self.official_keys = (
+            *((rf"^features\.{n}\.fwd\.module\.0\.", f"convs.{i}.conv.") for i, n in places),
+            *((rf"^features\.{n}\.fwd\.module\.1\.", f"convs.{i}.norm.") for i, n in places),
+            (r"^features\.7\.", "neurons.3.attention."),
+            (r"^features\.10\.", "neurons.4.attention."),
+            (r"^classifier_1\.0\.module\.1\.", "classifier.1."),
+            (r"^classifier_2\.1\.module\.", "classifier.4."),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def _lif(self) -> LIF:
+        return LIF(backend=self.backend)

@@ -22,6 +22,7 @@ NETWORKS = {
     ),
     "dvsgesture_net cbam": ("dvsgesture_net", {"attention": "cbam", "input_size": (32, 32)}, (3, 2, 2, 32, 32)),
     "caltech_net_tet tcja": ("caltech_net_tet", {"attention": "tcja", "input_size": (35, 33)}, (3, 1, 2, 35, 33)),
+    "vggsnn_caltech_tet dta": ("vggsnn_caltech_tet", {"attention": "dta", "input_size": (35, 33)}, (3, 1, 2, 35, 33)),
     "fashion_net tcja, static": ("fashion_net", {"attention": "tcja"}, (2, 1, 28, 28)),
 }
 

@@ -34,7 +34,7 @@ def load_events(request: DataRequest) -> DataSplits:
     """
     chosen = event_set(request.name)
     side = request.size
-    spec = FrameSpec(request.steps, size=None if side is None or chosen.size == (side, side) else (side, side))
+    spec = FrameSpec(request.steps, size=None if chosen.size == (side, side) else side)
     plan = make_plan(chosen, request.root_or_default, spec)
     store = prepare(plan, _first_time)
     return split_store(store, request.augment, request.validation)

@@ -11,7 +11,6 @@ forked processes (the workers of a DataLoader), where OpenMP must not be entered
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -20,26 +19,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from saccade.compiled import unavailable
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.reuse import empty_strided
 from saccade.ops.threads import cut, parts_of, run_parts
+
+__all__ = ["lif", "unavailable", "unsupported"]
 
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
 
 SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")  # in the order of cpu_kernel's constants
-
-
-@functools.cache
-def unavailable() -> str | None:
-    """Why this machine cannot run the kernel at all, or None."""
-    try:
-        import numba  # noqa: F401
-    except ModuleNotFoundError:
-        return "numba is not installed (pip install 'saccade[train]')"
-    except Exception as error:  # numba does not fit the installed numpy: the type differs from release to release
-        return f"numba cannot be imported ({error})"
-    return None
 
 
 def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> str | None:
