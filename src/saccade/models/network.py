@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from saccade.engines import Chained
 from saccade.nn.attention import Attention, GatedNeuron, attention_options, create_attention
 from saccade.nn.attention.contract import check_positive
 
@@ -16,10 +17,10 @@ TCJA_FAMILY = ("tla", "cla", "tcja")
 
 
 class SpikingNetwork(nn.Module):
-    """Base of all networks: [B, C, H, W] or [T, B, C, H, W] -> logits [T, B, K].
+    """Base of all networks: `Classifier`s, and generators such as `FSVAE`.
 
     A static image is the same current at every step. Subclasses build their layers from `self.scaled(...)` and
-    `self.gated(...)` and implement `forward_sequence`.
+    `self.gated(...)`.
 
     Args:
         num_classes: K.
@@ -33,6 +34,8 @@ class SpikingNetwork(nn.Module):
         backend: LIF kernel, "auto" or by name.
     """
 
+    #: what the network is for
+    kind: ClassVar[str] = "classifier"
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
 
@@ -63,8 +66,6 @@ class SpikingNetwork(nn.Module):
         self._attention_options = {"placement": placement, **(attention_options or {})}
         #: what `create_model` was called with, for `recreate_model`; goes on the card of saved weights
         self.created_with: dict[str, Any] = {}
-        #: whether blocks are computed again in backward; see `set_grad_checkpointing`
-        self.grad_checkpointing = False
 
     def scaled(self, channels: int) -> int:
         """`channels` times the width factor, rounded, at least 1."""
@@ -86,13 +87,6 @@ class SpikingNetwork(nn.Module):
     def ungated(self, channels: int, neuron: nn.Module) -> GatedNeuron:
         """The same place without a gate, so that names and keys stay the same."""
         return GatedNeuron(neuron, create_attention("none", channels, self.steps))
-
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        """[T, B, C, H, W] -> [T, B, K]."""
-        raise NotImplementedError(f"{type(self).__name__} must implement forward_sequence(x).")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_sequence(self.as_sequence(x))
 
     def as_sequence(self, x: Tensor) -> Tensor:
         """Check the layout and show a static image at every step: -> [T, B, C, H, W]."""
@@ -122,6 +116,21 @@ class SpikingNetwork(nn.Module):
         self.created_with["resized_steps"] = steps
         return self
 
+    def attention_modules(self) -> dict[str, Attention]:
+        """The gates by name, in the order of the network, `none` included."""
+        return {name: module.attention for name, module in self.named_modules() if isinstance(module, GatedNeuron)}
+
+
+class Classifier(SpikingNetwork, Chained):
+    """Base of the networks that classify: [B, C, H, W] or [T, B, C, H, W] -> logits [T, B, K].
+
+    Subclasses build their layers in `__init__` and say their order in `links()`; everything that runs or describes a
+    network (training engines, deployment, checkpointing, streams, exports) reads that.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run_chain(self.as_sequence(x))
+
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """In training, keep only the input of each block for backward and compute the block again there.
 
@@ -129,7 +138,3 @@ class SpikingNetwork(nn.Module):
         a hook waits for is not computed again, nor is any under torch.compile, which chooses itself what it keeps.
         """
         self.grad_checkpointing = enable
-
-    def attention_modules(self) -> dict[str, Attention]:
-        """The gates by name, in the order of the network, `none` included."""
-        return {name: module.attention for name, module in self.named_modules() if isinstance(module, GatedNeuron)}

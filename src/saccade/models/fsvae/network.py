@@ -62,6 +62,7 @@ class FSVAE(SpikingNetwork):
         ValueError: a size that makes no sense, an unknown attention or option.
     """
 
+    kind = "generator"
     official_keys = (
         (r"^before_latent_layer\.", "encoder.to_latent."),
         (r"^decoder_input\.", "decoder.from_latent."),
