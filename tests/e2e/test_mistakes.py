@@ -19,8 +19,11 @@ MISTAKES = {
     "attention": (["train", "--attention", "tjca"], "Unknown attention 'tjca'. Did you mean"),
     "option": (["train", "--atention", "tcja"], "Unknown option '--atention'. Did you mean '--attention'"),
     "data": (["train", "--data", "digit"], "Unknown data set 'digit'. Did you mean 'digits'"),
-    "gate": (["train", "--attention-options", "kernel", "3"], "Unknown option of attention 'dta' 'kernel'"),
-    "network": (["train", "--model-options", "depth", "3"], "Unknown option of model 'msresnet18' 'depth'"),
+    "gate": (
+        ["train", "--attention-options", "kernel", "3"],
+        "Unknown option 'kernel' of attention 'dta'. Did you",
+    ),
+    "network": (["train", "--model-options", "depth", "3"], "Unknown option 'depth' of model 'msresnet18'"),
     "twice": (["train", "--model-options", "steps", "3"], "model_options cannot set steps"),
     "backend": (["train", "--backend", "cuda"], "Unknown LIF backend 'cuda'"),
     "width 0": (["train", "--width", "0"], "width must be a finite number above 0, not 0.0"),

@@ -30,7 +30,8 @@ class SpikingNetwork(nn.Module):
         width: factor on all channel counts.
         attention: a name of `list_attention()`, placed where the network's paper places its own.
         attention_options: the attention's own options, e.g. {"kernel_time": 2}.
-        placement: "spikes" (published) or "current" (gates the current before the neuron; all spikes stay binary).
+        placement: what the gate multiplies, "spikes" or "current" (before the neuron: all spikes stay binary); None:
+            what the attention's paper multiplies.
         backend: LIF kernel, "auto" or by name.
     """
 
@@ -49,7 +50,7 @@ class SpikingNetwork(nn.Module):
         width: float = 1.0,
         attention: str = "none",
         attention_options: Mapping[str, Any] | None = None,
-        placement: str = "spikes",
+        placement: str | None = None,
         backend: str = "auto",
     ) -> None:
         super().__init__()

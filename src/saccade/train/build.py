@@ -112,7 +112,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         "width": e.width,
         "attention": e.attention,
         "attention_options": dict(e.attention_options),
-        "placement": e.placement,
+        "placement": None if e.placement == "published" else e.placement,
         "backend": e.backend,
     }
     for name in e.model_options:

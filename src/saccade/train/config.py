@@ -28,8 +28,8 @@ class Experiment:
     """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
     attention_options: dict[str, Value] = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
-    placement: Literal["spikes", "current"] = "spikes"
-    """What the gate multiplies: the spikes (published) or the current before the neuron."""
+    placement: Literal["published", "spikes", "current"] = "published"
+    """What the gate multiplies: the spikes, the current before the neuron, or whichever the gate's paper does."""
     width: float = 1.0
     """Factor on all channel counts."""
     steps: int = 4
@@ -115,7 +115,7 @@ def from_dict(values: dict[str, Any]) -> Experiment:
     known = [f.name for f in fields(Experiment)]
     for name in values:
         if name not in known:
-            raise unknown_name("field of an experiment", name, known)
+            raise unknown_name("field", name, known, of="an experiment")
     try:
         return Experiment(**values)
     except TypeError as error:

@@ -56,7 +56,7 @@ def test_every_number_has_a_rule():
 def test_experiments_survive_a_dict_and_differ_by_name():
     assert from_dict(asdict(GOOD)) == GOOD
     assert differences(GOOD, replace(GOOD, lr=3.0, seed=1)) == {"lr": (0.1, 3.0), "seed": (0, 1)}
-    with pytest.raises(ValueError, match=r"Unknown field of an experiment 'epoch'\. Did you mean 'epochs'"):
+    with pytest.raises(ValueError, match=r"Unknown field 'epoch' of an experiment\. Did you mean 'epochs'"):
         from_dict({**asdict(GOOD), "epoch": 3})
     with pytest.raises(ValueError, match="not a whole experiment"):
         from_dict({"recipe": "r"})
