@@ -16,7 +16,7 @@ from saccade.data import DataInfo
 from saccade.models import SpikingNetwork, msresnet
 from saccade.models.msresnet import MSBlock
 from saccade.nn import LIF
-from saccade.nn.recompute import recomputed
+from saccade.engines.recompute import recomputed
 from saccade.ops.lif import triton
 from saccade.recipes import get_recipe
 from saccade.train.build import build_model

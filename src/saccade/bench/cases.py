@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.bench.plain import Plain
-from saccade.deployment import deploy
+from saccade.bench.plain import plain
+from saccade.engines.inference import deploy
 from saccade.models import SpikingNetwork, create_model
 
 PRECISIONS = ("float", "exact", "fast", "int8")
@@ -83,7 +83,7 @@ def inference(case: Case, way: str) -> Callable[[], Tensor]:
     model, x = case.build("reference" if way == "plain" else "auto").eval(), case.input()
     run: nn.Module = model
     if way == "plain":
-        run = Plain(model).eval()
+        run = plain(model).eval()
     elif way != "saccade":
         run = deploy(model, way.removeprefix("deploy "))
     return torch.inference_mode()(partial(run, x))
@@ -93,7 +93,7 @@ def training(case: Case, way: str) -> Callable[[], Tensor]:
     """One training step (cross-entropy of the mean, SGD with momentum), as a call without arguments."""
     model, x = case.build("reference" if way == "plain" else "auto"), case.input()
     model.set_grad_checkpointing(way == "saccade checkpointed")
-    run: nn.Module = Plain(model) if way == "plain" else model
+    run: nn.Module = plain(model) if way == "plain" else model
     labels = torch.arange(case.batch) % model.num_classes
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
@@ -119,7 +119,7 @@ def multiply_adds(case: Case) -> int:
 
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     with torch.inference_mode():
-        Plain(model).eval()(case.input())
+        model(case.input())
     for hook in hooks:
         hook.remove()
     return total

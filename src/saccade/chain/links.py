@@ -67,7 +67,7 @@ class NeuronLink(Link):
 
 @dataclass(frozen=True, eq=False)
 class PoolLink(Link):
-    """A pooling over height and width."""
+    """A pooling, over height and width or over neighbouring neurons."""
 
     kind = "pool"
 

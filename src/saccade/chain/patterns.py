@@ -69,8 +69,9 @@ def is_dense_conv(conv: Any) -> bool:
 
 def halving(pool: Any) -> str | None:
     """ "max" or "average" for a pooling over 2 x 2 windows that do not overlap, else None."""
-    settings = [_pair(getattr(pool, name, None)) for name in ("kernel_size", "stride", "padding")]
-    if settings != [(2, 2), (2, 2), (0, 0)] or pool.ceil_mode:
+    if type(pool) not in (nn.MaxPool2d, nn.AvgPool2d) or pool.ceil_mode:
+        return None
+    if [_pair(size) for size in (pool.kernel_size, pool.stride, pool.padding)] != [(2, 2), (2, 2), (0, 0)]:
         return None
     if type(pool) is nn.MaxPool2d and _pair(pool.dilation) == (1, 1) and not pool.return_indices:
         return "max"

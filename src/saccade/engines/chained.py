@@ -36,8 +36,12 @@ class Chained(nn.Module):
         """The whole chain on a sequence."""
         return run(self.chain, x, self.grad_checkpointing)
 
+    def as_sequence(self, x: Tensor) -> Tensor:
+        """What the links are given, [T, B, ...]."""
+        return x
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.run_chain(x)
+        return self.run_chain(self.as_sequence(x))
 
     def _cached(self, build: Any) -> Any:
         """What `build` gives; built anew when a module inside has been exchanged."""

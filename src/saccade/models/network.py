@@ -36,7 +36,7 @@ class SpikingNetwork(nn.Module):
     """
 
     #: what the network is for
-    kind: ClassVar[str] = "classifier"
+    kind: ClassVar[str]
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
 
@@ -129,8 +129,7 @@ class Classifier(SpikingNetwork, Chained):
     network (training engines, deployment, checkpointing, streams, exports) reads that.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.run_chain(self.as_sequence(x))
+    kind = "classifier"
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """In training, keep only the input of each block for backward and compute the block again there.

@@ -56,7 +56,7 @@ class Stream:
 
     def step(self, x_t: Tensor) -> Tensor:
         """The next step of the input [B, C, H, W] -> its logits [B, K]."""
-        return self._network.forward_sequence(x_t[None])[0]
+        return self._network.run_chain(x_t[None])[0]
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some samples of the batch alone: a mask [B], or indices."""
