@@ -13,10 +13,10 @@ from torch.nn import functional as F
 import saccade
 from saccade.chain import Chain, chain_of
 from saccade.engines import cpu as cpu_engine
-from saccade.models.blocks import ConvNorm
 from saccade.engines.nodes import compose
 from saccade.engines.record import recorded
 from saccade.engines.run import choose, run_links
+from saccade.models.blocks import ConvNorm
 from saccade.nn import LIF
 from saccade.ops.lif import cpu
 
@@ -184,7 +184,8 @@ def test_a_static_image_is_convolved_once(batch, monkeypatch):
     real = cpu_engine.convolve_frames
     monkeypatch.setattr(cpu_engine, "convolve_frames", lambda conv, y: convolved.append(len(y)) or real(conv, y))
     for _ in range(3):
-        ours, plain = (run_links(layer_and_neuron(m), y) for m, y in ((once, x.expand(4, *x.shape)), (every, x.repeat(4, 1, 1, 1, 1))))
+        ours = run_links(layer_and_neuron(once), x.expand(4, *x.shape))
+        plain = run_links(layer_and_neuron(every), x.repeat(4, 1, 1, 1, 1))
     assert convolved == [batch, 4 * batch] * 3
     weights = torch.randn_like(plain)
     (ours * weights).sum().backward()

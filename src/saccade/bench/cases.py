@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from saccade.bench.plain import plain
 from saccade.engines.inference import deploy
-from saccade.models import SpikingNetwork, create_model
+from saccade.models import Classifier, create_model
 
 PRECISIONS = ("float", "exact", "fast", "int8")
 #: how an inference is run: the plain way, the network itself, and deployed
@@ -36,7 +36,7 @@ class Case:
     placement: str = "spikes"
     options: dict[str, Any] = field(default_factory=dict)
 
-    def build(self, backend: str = "auto") -> SpikingNetwork:
+    def build(self, backend: str = "auto") -> Classifier:
         """The network with random weights; its norms have seen one batch, so that its neurons fire."""
         torch.manual_seed(0)
         model = create_model(
@@ -50,6 +50,7 @@ class Case:
             backend=backend,
             **self.options,
         )
+        assert isinstance(model, Classifier)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0

@@ -1,4 +1,4 @@
-"""What a network is: links in the order in which data meets them, and the one place that recognises patterns in them."""
+"""What a network is: links in the order in which data meets them. One file recognises patterns in them."""
 
 from saccade.chain.build import chain_of
 from saccade.chain.links import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,11 +49,13 @@ class Chained(nn.Module):
         if self._seen is not None and torch.compiler.is_compiling():
             return self._seen[1]
         modules = tuple(self.modules())
-        seen = self._seen
-        same = seen is not None and len(seen[0]) == len(modules)
-        if not same or any(a is not b for a, b in zip(seen[0], modules, strict=True)):
-            self._seen = seen = (modules, build())
-        return seen[1]
+        if self._seen is None or not _same(self._seen[0], modules):
+            self._seen = (modules, build())
+        return self._seen[1]
+
+
+def _same(before: tuple[nn.Module, ...], now: tuple[nn.Module, ...]) -> bool:
+    return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
 class Residual(Chained):

@@ -230,4 +230,3 @@ def residual(link: ResidualLink, x: Tensor, recompute: bool) -> Tensor | None:
     flow = Flow(folded(x), len(x), False)
     _add(flow, link, recompute)
     return flow.sequence()
-

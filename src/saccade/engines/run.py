@@ -96,7 +96,8 @@ def units(chain: Sequence[Link]) -> list[tuple[list[Link], bool]]:
     """
     pieces: list[tuple[list[Link], bool]] = []
     for link in chain:
-        starts = isinstance(link, ResidualLink) or (isinstance(link, LayerLink) and not isinstance(link.core, nn.Linear))
+        is_conv = isinstance(link, LayerLink) and not isinstance(link.core, nn.Linear)
+        starts = is_conv or isinstance(link, ResidualLink)
         joins = isinstance(link, NeuronLink | PoolLink) and pieces and isinstance(pieces[-1][0][0], LayerLink)
         if starts or not pieces:
             pieces.append(([link], starts))
@@ -116,7 +117,7 @@ def _run_hooked(chain: Chain, span: Span, x: Tensor, checkpointing: bool) -> Ten
 
     x = run(part(0, span.first), x, checkpointing)
     inside, container = part(span.first, span.last), span.module
-    container.forward = lambda x: run(inside, x, checkpointing)  # type: ignore[assignment]
+    container.forward = lambda x: run(inside, x, checkpointing)
     try:
         x = container(x)
     finally:

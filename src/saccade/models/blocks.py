@@ -38,4 +38,3 @@ def required_size(network: SpikingNetwork) -> tuple[int, int]:
         raise ValueError(f"{type(network).__name__} needs input_size=(H, W): its linear layers depend on it.")
     H, W = network.input_size
     return H, W
-

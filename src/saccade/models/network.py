@@ -117,6 +117,14 @@ class SpikingNetwork(nn.Module):
         self.created_with["resized_steps"] = steps
         return self
 
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Compute blocks again in backward, where the network can; ValueError where it cannot and is asked to."""
+        if enable:
+            raise ValueError(
+                f"{type(self).__name__} has no form whose blocks are computed again in backward, only the networks "
+                "that classify have. Use a smaller batch to save memory."
+            )
+
     def attention_modules(self) -> dict[str, Attention]:
         """The gates by name, in the order of the network, `none` included."""
         return {name: module.attention for name, module in self.named_modules() if isinstance(module, GatedNeuron)}

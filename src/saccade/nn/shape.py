@@ -44,7 +44,7 @@ class FrameSize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         H, W = x.shape[-2:]
-        if (H, W) == self.size:
+        if self.size == (H, W):
             return x
         if self.resizes:
             return unfold_time(nn.functional.adaptive_avg_pool2d(fold_time(x), self.size), len(x))

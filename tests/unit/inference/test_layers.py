@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from saccade.chain.patterns import halving
 from saccade.engines.inference import integer
 from saccade.engines.inference.fold import folded
 from saccade.engines.inference.layers import SlicedConv
 from saccade.engines.inference.neuron import Fire, empty_steps, packed, spike_means
-from saccade.chain.patterns import halving
 from saccade.engines.inference.pooling import pool_bytes
 from saccade.engines.inference.site import spans
 from saccade.engines.inference.slices import int8_slices
