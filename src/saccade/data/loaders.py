@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from saccade.data.split import spread
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -62,16 +64,29 @@ class BatchSampler(Sampler[BatchRequest]):
     Training: a new order in every epoch, and a last, smaller batch is dropped unless it is the only one. Otherwise: the
     data set's own order, and nothing is dropped. Every pass is a new epoch; `set_epoch` says which.
 
+    With `most`, an epoch ends after so many batches. Without `train` these are of samples from everywhere in the data
+    set, the same in every pass: test sets are often in class order, and the first of them would be of one class.
+
     With `processes` > 1 (distributed training), process `rank` takes every `processes`-th training batch, and all take
     equally many. Without `train` every process goes through all samples, so that a test result is exact on each.
     """
 
-    def __init__(self, length: int, batch_size: int, train: bool, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        train: bool,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        most: int | None = None,
+    ) -> None:
         self.length = length
         self.batch_size = batch_size
         self.train = train
         self.seed = seed
         self.rank, self.processes = (rank, processes) if train else (0, 1)
+        self.most = most
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -79,9 +94,15 @@ class BatchSampler(Sampler[BatchRequest]):
         self.epoch = epoch
 
     def __len__(self) -> int:
+        whole = -(-self.length // self.batch_size)
         if self.train:
-            return max(1, self.length // self.batch_size // self.processes)
-        return -(-self.length // self.batch_size)
+            whole = max(1, self.length // self.batch_size // self.processes)
+        return whole if self.most is None else min(whole, self.most)
+
+    @property
+    def samples(self) -> int:
+        """How many samples a pass has."""
+        return min(self.length, len(self) * self.batch_size)
 
     def __iter__(self) -> Iterator[BatchRequest]:
         # A generator: its body runs at the first batch, so that an epoch set between iter() and next() still counts.
@@ -89,6 +110,8 @@ class BatchSampler(Sampler[BatchRequest]):
         order = torch.arange(self.length)
         if self.train:
             order = torch.randperm(self.length, generator=torch.Generator().manual_seed(draw_seed(self.seed, epoch)))
+        elif self.samples < self.length:
+            order = spread(self.length, self.samples)
         batches = order.split(self.batch_size)
         for i in range(len(self)):
             number = (i * self.processes + self.rank) % len(batches)
@@ -126,6 +149,14 @@ class BatchLoader(DataLoader):
         """The next pass is this epoch. Without it, every pass is the epoch after the last one, from 0."""
         cast(BatchSampler, self.sampler).set_epoch(epoch)
 
+    @property
+    def cut_short(self) -> str | None:
+        """Which samples a pass has, in words, where `max_batches` leaves some out."""
+        sampler = cast(BatchSampler, self.sampler)
+        if sampler.samples >= sampler.length:
+            return None
+        return f"{sampler.samples:,} of {sampler.length:,} samples, spread over the whole set"
+
 
 def make_loader(
     dataset: Dataset,
@@ -136,6 +167,7 @@ def make_loader(
     workers: int = 0,
     seed: int = 0,
     device: torch.device | None = None,
+    max_batches: int | None = None,
 ) -> BatchLoader:
     """A loader of batches.
 
@@ -150,6 +182,7 @@ def make_loader(
             number: there is nothing to wait for.
         device: where the batches go. A `MovableDataset` is held on that GPU if it takes no more than a quarter of the
             memory that is free there; its batches are then made there.
+        max_batches: end every pass after so many. Without `train` they hold samples from everywhere in the data set.
         seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
 
     With workers, call `set_epoch` before `iter`, since they fetch ahead. In Lightning that means in `train_dataloader`,
@@ -179,7 +212,7 @@ def make_loader(
     return BatchLoader(
         Batches(dataset, temporal),
         batch_size=None,  # the data set hands out batches itself
-        sampler=BatchSampler(length, batch_size, train, seed, rank, processes),
+        sampler=BatchSampler(length, batch_size, train, seed, rank, processes, max_batches),
         num_workers=workers,
         pin_memory=torch.cuda.is_available() and (place is None or place.type == "cpu"),
         generator=torch.Generator(),  # torch's loader draws a seed for its workers, from the global one by default

@@ -39,6 +39,8 @@ class SpikingNetwork(nn.Module):
     kind: ClassVar[str]
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
+    #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
+    pools_input: ClassVar[bool] = False
 
     def __init__(
         self,

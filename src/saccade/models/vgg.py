@@ -29,8 +29,6 @@ class VGG(Classifier):
 
     gated_convs: ClassVar[tuple[int, ...]] = ()
     tcja_kernel: ClassVar[int]
-    #: whether frames of another size are average-pooled to `input_size`, or refused
-    resizes: ClassVar[bool] = False
 
     def __init__(self, **common: Any) -> None:
         super().__init__(**common)
@@ -54,7 +52,7 @@ class VGG(Classifier):
         raise NotImplementedError(f"{type(self).__name__} must implement new_neuron().")
 
     def links(self) -> Links:
-        yield "size", FrameSize(type(self).__name__, self.frame_size, self.resizes)
+        yield "size", FrameSize(type(self).__name__, self.frame_size, self.pools_input)
         for i, (conv, neuron) in enumerate(zip(self.convs, self.neurons, strict=True)):
             yield f"convs.{i}", conv
             yield f"neurons.{i}", neuron
@@ -74,7 +72,7 @@ class VGGSNN(VGG):
 
     gated_convs = (5, 7)
     tcja_kernel = 4
-    resizes = True
+    pools_input = True
     official_keys = (
         *((rf"^conv\.{n}\.0\.", f"convs.{i}.conv.") for i, n in enumerate((1, 3, 6, 8, 11, 13, 17, 19))),
         *((rf"^conv\.{n}\.1\.", f"convs.{i}.norm.") for i, n in enumerate((1, 3, 6, 8, 11, 13, 17, 19))),

@@ -31,10 +31,19 @@ def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) 
         path: the weights' file, named something.safetensors.
         model: a network that `create_model` built; what it was built with goes on the card as "model".
         card: what else to say, as JSON: data, score, seed, commit, versions, license, ...
+
+    Raises:
+        ValueError: another suffix, or a network that `create_model` did not build.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"Weights are written as .safetensors, but the name given is {path.name!r}.")
+    if "name" not in model.created_with:
+        raise ValueError(
+            f"This {type(model).__name__} was not built by create_model, so its card could not say how to build it "
+            "again. Register its class with @saccade.models.register_model and build it with create_model; or save its "
+            "state_dict alone."
+        )
     tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in model.state_dict().items()}
     with replacing(path) as temporary:
         require("safetensors.torch", "train").save_file(tensors, temporary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,12 @@ from saccade.train.task import ClassificationTask
 LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
-def train(experiment: Experiment, run_dir: Path | str | None = None, resume: bool = False) -> dict[str, Any]:
+def train(
+    experiment: Experiment,
+    run_dir: Path | str | None = None,
+    resume: bool = False,
+    paper: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Train a network as an experiment says, score it on the test set and save it.
 
     The result is that of the last epoch: no epoch is chosen by its score. On a CPU a run that was killed at any moment
@@ -42,6 +47,7 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
         run_dir: the folder to make and fill; None: runs/RECIPE/<time>.
         resume: go on with the run in `run_dir`, from its last whole epoch; start if there is none. A finished run is
             left as it is.
+        paper: the score that a paper reports for this, kept beside ours; see `saccade.recipes.papers_score`.
 
     Returns:
         What result.json holds.
@@ -69,15 +75,17 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
     model = laid_out_for(machine, build_model(experiment, loaders.info))
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
     task = kind(model, experiment, loaders.info, loaders.train, watched)
+    planned = folder.read_config().epochs if done else None
     folder.create(experiment)
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, part, kind)
+    history = History(folder.metrics, part, kind, planned)
     with quiet_lightning(), _interruptible():
         trainer = _trainer(experiment, folder, history, machine)
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
 
     report = task.test(loaders.test, machine, history.rows)
-    return finish(folder, experiment, loaders.info, task.scored_model, report, history, machine, task.steps_per_epoch)
+    network, steps = task.scored_model, task.steps_per_epoch
+    return finish(folder, experiment, loaders.info, network, report, history, machine, steps, paper)
 
 
 def _epochs_done(folder: RunFolder) -> int:
@@ -93,8 +101,6 @@ def _trainer(experiment: Experiment, folder: RunFolder, history: History, machin
         precision=LIGHTNING_PRECISION[machine.precision],  # type: ignore[arg-type]
         benchmark=machine.device.type == "cuda",
         max_epochs=experiment.epochs,
-        limit_train_batches=experiment.max_batches,
-        limit_val_batches=experiment.max_batches,
         num_sanity_val_steps=0,
         gradient_clip_val=experiment.gradient_clip or None,
         callbacks=[

@@ -234,3 +234,16 @@ def test_samples_are_bytes_with_a_label_each():
         ImageTensors(torch.zeros(3, 1, 4, 4), torch.zeros(3), (0.0,), (1.0,))
     with pytest.raises(ValueError, match="3 samples, 2 labels"):
         ImageTensors(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.zeros(2), (0.0,), (1.0,))
+
+
+def test_a_pass_that_is_cut_short_has_samples_from_everywhere():
+    whole = BatchSampler(22, 4, False, 0)
+    cut = BatchSampler(22, 4, False, 0, most=2)
+    assert (len(whole), len(cut), cut.samples) == (6, 2, 8)
+    first, again = ([request.indices.tolist() for request in cut] for _ in range(2))
+    assert first == again
+    assert [len(indices) for indices in first] == [4, 4]
+    assert first[-1][-1] >= 19
+    assert len(BatchSampler(22, 4, False, 0, most=9)) == 6
+    assert len(BatchSampler(22, 4, True, 0, most=3)) == 3
+    assert whole.samples == 22
