@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data, make_loader
+from saccade.data.augment import check_policy
 from saccade.errors import unknown_name
 from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
@@ -57,6 +58,7 @@ def check_names(experiment: Experiment) -> None:
             f"{e.model} generates images; cutout, compile and grad_checkpointing are for networks that classify. "
             "Leave them out."
         )
+    check_policy(e.augment)
     if e.data not in CATALOG:
         raise unknown_name("data set", e.data, CATALOG)
 
@@ -69,7 +71,7 @@ def generates(model: str) -> bool:
 def build_loaders(experiment: Experiment) -> Loaders:
     """Load the experiment's data set and batch its parts; errors as for `load_data`.
 
-    For a model that generates, images lie in [-1, 1] and are not augmented here.
+    For a model that generates, images lie in [-1, 1].
     """
     e = experiment
     pictures = generates(e.model)
@@ -79,7 +81,7 @@ def build_loaders(experiment: Experiment) -> Loaders:
             root=None if e.data_root is None else Path(e.data_root),
             steps=e.steps,
             size=e.image_size,
-            augment=e.augment and not pictures,
+            augment=e.augment,
             validation=e.validation,
             symmetric=pictures,
         )
