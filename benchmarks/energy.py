@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 
 import torch
-from pages import ROOT
 
 import saccade
+from pages import ROOT
 from saccade.atomic import write_text
 from saccade.data import DataRequest, load_data
 from saccade.probe import measure_energy
