@@ -21,9 +21,10 @@ HEADER = (
 TEXT = """## Energy, by two conventions
 
 The networks that ship with the package, on the same {samples} test samples (`python benchmarks/energy.py`). Our sum
-takes for multiplications what reads gated, pooled or membrane values, and counts gates, neurons and pooling; the papers'
-convention (rate x FLOPs) takes every layer but the first for additions of spikes, and counts no more. *ReLU / energy* is
-how many times as much the same network with ReLU takes at T = 1, without gates: below 1, spikes cost more than they save.
+takes for multiplications what reads gated, pooled or membrane values, and counts gates, neurons and pooling; the
+papers' convention (rate x FLOPs) takes every layer but the first for additions of spikes, and counts no more. *ReLU /
+energy* is how many times as much the same network with ReLU takes at T = 1, without gates: below 1, spikes cost more
+than they save.
 [inside.md](inside.md#operations-and-energy) has both formulas.
 
 {table}"""
