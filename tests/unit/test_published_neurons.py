@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import saccade
 from saccade import ops
-from saccade.deployment.neuron import Fire, packed
+from saccade.engines.inference.neuron import Fire, packed
 from saccade.nn import LIF
-from saccade.nn.composite import plain_neuron
 from saccade.nn.neuron import PUBLISHED_NEURONS
 from saccade.ops import LIFSpec
 from saccade.ops.lif import BACKENDS
@@ -59,10 +59,22 @@ def test_deployed_neurons_fire_the_same_spikes(name: str, dtype: torch.dtype) ->
 
 
 @every_neuron
-def test_fused_networks_take_what_their_kernels_know(name: str) -> None:
-    special = name in ("masnn", "fsta", "tim")
-    assert (plain_neuron(LIF.published(name)) is None) == special
-    if special:
+def test_fused_networks_compute_what_the_reference_does(name: str) -> None:
+    x, found = on_the_grid(), []
+    for backend in ("auto", "reference"):
+        torch.manual_seed(0)
+        layers = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), LIF.published(name, backend=backend), nn.MaxPool2d(2)
+        net = saccade.Sequential(*layers, nn.Flatten(), nn.Linear(16, 2), steps=6, in_channels=3).double()
+        y = net(x)
+        y.square().sum().backward()
+        found.append([y, *(p.grad for p in net.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@every_neuron
+def test_a_kernel_says_what_it_does_not_know(name: str) -> None:
+    if name in ("masnn", "fsta", "tim"):
         with pytest.raises(ValueError, match=r"LIF backend 'cpu' cannot run here: .* has no compiled form"):
             LIF.published(name, backend="cpu")(on_the_grid())
 
