@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from saccade.chain import LayerLink, Link, NeuronLink, PoolLink, ResidualLink
+from saccade.chain import LayerLink, Link, NeuronLink, PoolLink, ResidualLink, check_branches
 from saccade.chain.patterns import (
     gate_commutes_with,
     gated_by_spikes,
@@ -211,10 +211,9 @@ def _add(flow: Flow, link: ResidualLink, recompute: bool) -> None:
     else:
         shortcut = run(link.shortcut, x, recompute) if link.shortcut else x
     main = _flow(link.main, x, recompute)
-    if main.norm is None:
-        flow.set(main.frames() + folded(shortcut))
-    else:
-        flow.set(main.frames().add_(folded(shortcut)))
+    fresh, y = main.norm is not None, main.frames()
+    other = folded(check_branches(link, unfold_time(y, flow.steps), shortcut))
+    flow.set(y.add_(other) if fresh else y + other)
 
 
 def _is_pointwise(link: ResidualLink) -> bool:
