@@ -14,6 +14,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def register_data(name: str, summary: str, folder: str | None) -> Callable[[Load
     """Decorator for a loader function: make a data set available under `name`."""
 
     def register(load: LoadFunction) -> LoadFunction:
+        if name in CATALOG:
+            raise ValueError(f"A data set named {name!r} is already registered.")
         CATALOG[name] = CatalogEntry(load, summary, folder)
         return load
 
@@ -105,7 +108,14 @@ def register_data(name: str, summary: str, folder: str | None) -> Callable[[Load
 
 def list_data() -> list[str]:
     """The names that `load_data` takes."""
+    load_installed()
     return sorted(CATALOG)
+
+
+def check_data(name: str) -> None:
+    """ValueError with the nearest names for a data set that is not registered."""
+    if name not in list_data():
+        raise unknown_name("data set", name, CATALOG)
 
 
 def load_data(request: DataRequest) -> DataSplits:
@@ -115,8 +125,7 @@ def load_data(request: DataRequest) -> DataSplits:
         ValueError: unknown name (with the nearest ones), a request that the data set cannot meet, or unreadable files.
         FileNotFoundError: files are missing; the message says which go where.
     """
-    if request.name not in CATALOG:
-        raise unknown_name("data set", request.name, CATALOG)
+    check_data(request.name)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
     if request.steps < 1 or (request.size is not None and request.size < 1):

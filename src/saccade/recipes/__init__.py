@@ -6,6 +6,7 @@ long it runs, and where it departs from its source. Imports no torch, so that th
 
 # Importing a file registers its recipes.
 from saccade.recipes import cifar, digits, events, fashion, generation, imagenet, mnist  # noqa: F401
-from saccade.recipes.registry import get_recipe, list_recipes, recipe, recipe_text
+from saccade.recipes.registry import get_recipe, list_recipes, recipe, recipe_text, recipes_of
+from saccade.train.config import Experiment
 
-__all__ = ["get_recipe", "list_recipes", "recipe", "recipe_text"]
+__all__ = ["Experiment", "get_recipe", "list_recipes", "recipe", "recipe_text", "recipes_of"]

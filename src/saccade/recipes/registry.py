@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
 from saccade.train.config import Experiment
 
 RecipeFunction = Callable[[], Experiment]
@@ -24,7 +25,13 @@ def recipe(function: RecipeFunction) -> RecipeFunction:
 
 def list_recipes() -> list[str]:
     """The names that `get_recipe` takes."""
+    load_installed()
     return list(_REGISTRY)
+
+
+def recipes_of(module: str) -> list[str]:
+    """The names that one module has registered."""
+    return [name for name, function in _REGISTRY.items() if function.__module__ == module]
 
 
 def get_recipe(name: str) -> Experiment:
@@ -38,6 +45,6 @@ def recipe_text(name: str) -> str:
 
 
 def _function(name: str) -> RecipeFunction:
-    if name not in _REGISTRY:
+    if name not in list_recipes():
         raise unknown_name("recipe", name, _REGISTRY)
     return _REGISTRY[name]

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data, make_loader
-from saccade.errors import unknown_name
+from saccade.data import BatchLoader, DataInfo, DataRequest, check_data, load_data, make_loader
 from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
 from saccade.nn.attention import attention_class
@@ -54,8 +53,7 @@ def check_names(experiment: Experiment) -> None:
             f"{e.model} generates images; cutout, compile and grad_checkpointing are for networks that classify. "
             "Leave them out."
         )
-    if e.data not in CATALOG:
-        raise unknown_name("data set", e.data, CATALOG)
+    check_data(e.data)
 
 
 def generates(model: str) -> bool:
