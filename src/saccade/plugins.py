@@ -57,13 +57,14 @@ def run_file(path: Path | str) -> Code:
     code = Code(path, _sha256(path), path.stem)
     if not code.module.isidentifier():
         raise ValueError(f"{path.name} becomes a module, so its name must be one: letters, digits and underscores.")
-    module = sys.modules.get(code.module)
-    if module is None and importlib.util.find_spec(code.module) is None:
+    if code.module not in sys.modules and importlib.util.find_spec(code.module) is None:
         # At the end of the path: what lies beside the file hides no library. Processes that load data get it too.
         sys.path.append(str(path.parent))
-        module = importlib.import_module(code.module)
-    if module is None or Path(getattr(module, "__file__", None) or "").resolve() != path:
+        importlib.invalidate_caches()
+    there = sys.modules.get(code.module) or importlib.util.find_spec(code.module)
+    if Path(getattr(there, "__file__", None) or getattr(there, "origin", None) or "").resolve() != path:
         raise ValueError(f"There is another module named {code.module!r}. Give {path} another name.")
+    importlib.import_module(code.module)
     _remember(code.sha256)
     return code
 

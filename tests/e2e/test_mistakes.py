@@ -31,6 +31,7 @@ MISTAKES = {
     "epochs": (["train", "--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
     "steps": (["train", "--steps", "0"], "steps must be a whole number, 1 or more, not 0"),
     "too small": (["train", "--model", "vggsnn", "--image-size", "8"], "halves its input 4 times"),
+    "loss": (["train", "--loss", "hinge"], "Unknown loss 'hinge'"),
     "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'tet'"),
     "which run": (["train", "--resume"], "--resume needs --run-dir"),
     "no run": (["eval", "nowhere"], "nowhere is not the folder of a run"),
@@ -58,7 +59,7 @@ def test_wrong_types_are_refused_by_option(capsys):
         main(["train", "--epochs", "1.5"])
     assert "--epochs" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["train", "--loss", "hinge"])
+        main(["train", "--mix", "hinge"])
     assert "Expected one of" in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ from saccade.cli.arguments import Options, parse
 from saccade.cli.own import own_recipe
 from saccade.errors import require
 from saccade.plugins import run_recorded
-from saccade.recipes import get_recipe, list_recipes, recipe_text
+from saccade.recipes import get_recipe, list_recipes, papers_score, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment, from_dict
@@ -75,7 +75,7 @@ def main(words: Sequence[str]) -> int:
     if folder.is_finished(experiment):
         print(f"The run in {run_dir} is finished already; this is its result.")
     try:
-        result = train(experiment, run_dir, arguments.resume)
+        result = train(experiment, run_dir, arguments.resume, papers_score(experiment))
     except KeyboardInterrupt:
         again = f"saccade train {experiment.recipe} --run-dir {shlex.quote(str(run_dir))} --resume"
         raise KeyboardInterrupt(f"Stopped. Go on from the last whole epoch with: {again}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -36,6 +36,8 @@ class SpikingNetwork(nn.Module):
 
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
+    #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
+    pools_input: ClassVar[bool] = False
 
     def __init__(
         self,

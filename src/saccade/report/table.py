@@ -36,6 +36,7 @@ def result_table(result: dict[str, Any]) -> str:
     """The table at the end of a run, from the content of its result.json."""
     rows = [
         *(_accuracy_rows(result) if "test_accuracy" in result else _generation_rows(result)),
+        *_paper_rows(result.get("paper")),
         ("parameters", f"{result['parameters']:,}"),
         ("firing rate", f"{result['firing_rate']:.4f} spikes per neuron and step"),
         ("time per step", f"{1000 * result['seconds_per_step']:.1f} ms"),
@@ -44,6 +45,17 @@ def result_table(result: dict[str, Any]) -> str:
         ("run folder", result["run_dir"]),
     ]
     return format_table(rows)
+
+
+def paper_text(paper: Mapping[str, Any]) -> str:
+    """A paper's score in words, from result.json: what it is, whether it could be checked, and whether it compares."""
+    text = f"{paper['value']:g} ({paper['metric']}; {paper['chosen']}; {paper['checked']})"
+    changed = paper["recipe_changed_in"]
+    return f"{text}; this run changed {', '.join(changed)}" if changed else text
+
+
+def _paper_rows(paper: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [("the paper's score", paper_text(paper))] if paper else []
 
 
 def accuracy_text(accuracy: float, samples: int, origin: Mapping[str, Any] = MappingProxyType({})) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 
 from saccade.data import BatchLoader, DataInfo, DataRequest, check_data, load_data, make_loader
+from saccade.errors import unknown_name
 from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
+from saccade.models.registry import model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
+from saccade.train.losses import list_losses
 
-CLASSIFICATION_LOSSES = ("ce", "tet", "mse")
 GENERATION_LOSSES = ("mmd", "kld")
 
 
@@ -39,7 +41,9 @@ def check_names(experiment: Experiment) -> None:
     """ValueError for an unknown model, attention or data set, or a loss that is not the model's; loads nothing."""
     e = experiment
     attention_class(e.attention)
-    fitting = GENERATION_LOSSES if generates(e.model) else CLASSIFICATION_LOSSES
+    fitting = GENERATION_LOSSES if generates(e.model) else list_losses()
+    if e.loss not in (*GENERATION_LOSSES, *list_losses()):
+        raise unknown_name("loss", e.loss, fitting)
     if e.loss not in fitting:
         does, recipe = ("generates images", "mnist-fsvae") if generates(e.model) else ("classifies", "digits-dta")
         raise ValueError(
@@ -103,7 +107,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         ValueError: unknown model, attention or option, or values that make no sense.
     """
     e = experiment
-    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": info.size}
+    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": input_size(e.model, info)}
     options: dict[str, Any] = {
         **({"image_size": _square(e.model, info)} if generates(e.model) else size),
         "steps": e.steps,
@@ -123,6 +127,17 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
     if e.grad_checkpointing:
         model.set_grad_checkpointing()
     return model
+
+
+def input_size(model: str, info: DataInfo) -> tuple[int, int]:
+    """The frames that a network's layers are built for: the data's, or what the network itself pools them to.
+
+    Smaller frames than a network pools to are taken as they are.
+    """
+    own = model_entry(model).defaults.get("input_size")
+    if own is None or not model_entry(model).cls.pools_input or any(a < b for a, b in zip(info.size, own, strict=True)):
+        return info.size
+    return own
 
 
 def _square(model: str, info: DataInfo) -> int:

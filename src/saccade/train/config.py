@@ -68,9 +68,10 @@ class Experiment:
 
     # learning
 
-    loss: Literal["ce", "tet", "mse", "mmd", "kld"] = "ce"
-    """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot. For
-    fsvae: reconstruction error plus the divergence of prior and posterior, MMD of their potentials or KL."""
+    loss: str = "ce"
+    """ce: cross-entropy of the mean over steps; tet: per step, plus regulariser; mse: of the mean rate against one-hot;
+    smse: the same at every step; or a registered one. For fsvae: reconstruction error plus the divergence of prior and
+    posterior, mmd: of their potentials, or kld."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
     tet_lambda: float = 1e-3

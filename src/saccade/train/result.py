@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -26,6 +27,7 @@ def finish(
     history: History,
     machine: Machine,
     steps_per_epoch: int,
+    paper: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Write weights.safetensors, card.json and, last, result.json, which marks the run as finished."""
     origin = {
@@ -52,6 +54,7 @@ def finish(
         "data": info.name,
         "data_note": info.note,
         **report.result,
+        "paper": paper,
         "parameters": sum(p.numel() for p in model.parameters()),
         "firing_rate": report.firing_rate,
         "firing_rates": report.firing_rates,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,12 @@ from saccade.train.task import ClassificationTask
 LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
-def train(experiment: Experiment, run_dir: Path | str | None = None, resume: bool = False) -> dict[str, Any]:
+def train(
+    experiment: Experiment,
+    run_dir: Path | str | None = None,
+    resume: bool = False,
+    paper: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Train a network as an experiment says, score it on the test set and save it.
 
     The result is that of the last epoch: no epoch is chosen by its score. On a CPU a run that was killed at any moment
@@ -42,6 +47,7 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
         run_dir: the folder to make and fill; None: runs/RECIPE/<time>.
         resume: go on with the run in `run_dir`, from its last whole epoch; start if there is none. A finished run is
             left as it is.
+        paper: the score that a paper reports for this, kept beside ours; see `saccade.recipes.papers_score`.
 
     Returns:
         What result.json holds.
@@ -78,7 +84,8 @@ def train(experiment: Experiment, run_dir: Path | str | None = None, resume: boo
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
 
     report = task.test(loaders.test, machine, history.rows)
-    return finish(folder, experiment, loaders.info, task.scored_model, report, history, machine, task.steps_per_epoch)
+    network, steps = task.scored_model, task.steps_per_epoch
+    return finish(folder, experiment, loaders.info, network, report, history, machine, steps, paper)
 
 
 def _epochs_done(folder: RunFolder) -> int:

@@ -35,6 +35,7 @@ def test_nothing_is_missing_from_a_whole_run(make_run):
     page = page_of(make_run())
     assert "Missing." not in page
     assert "0123456789ab+changes" in page
+    assert "12.5 (test accuracy, %; best epoch; as quoted, not checked by us); this run changed epochs" in page
 
 
 @pytest.mark.usefixtures("sketched")

@@ -11,6 +11,7 @@ from saccade.report import words
 from saccade.report.blocks import Block, Items, Missing, Table, Text
 from saccade.report.content import CONFIG, RESULT, Run
 from saccade.report.sections.parts import by_run, listed, prefix
+from saccade.report.table import paper_text
 
 
 def summary_section(runs: Sequence[Run]) -> list[Block]:
@@ -23,6 +24,7 @@ def summary_section(runs: Sequence[Run]) -> list[Block]:
         ("test accuracy", lambda run: words.percent(run.score("test_accuracy"))),
         ("test samples", lambda run: words.count(run.score("test_samples"))),
         ("largest test accuracy of any epoch (optimistic)", lambda run: words.percent(run.score("max_test_accuracy"))),
+        ("the paper's score", lambda run: paper_text(run.score("paper")) if run.score("paper") else words.NOTHING),
         ("parameters", lambda run: words.count(run.score("parameters"))),
         ("spikes per neuron and step", lambda run: words.plain(run.score("firing_rate"), 3)),
         ("energy per sample", lambda run: words.energy(run.probes.get("energy", {}).get("energy_mj"))),
