@@ -8,7 +8,7 @@ Importing this registers every data set; none is read, and no optional library i
 """
 
 from saccade.data import digits, events, folder, images  # registers the data sets
-from saccade.data.augment import cutout
+from saccade.data.augment import Jitter, PerSample, cutout, list_policies, register_policy
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
     CATALOG,
@@ -33,6 +33,8 @@ __all__ = [
     "DataRequest",
     "DataSplits",
     "ImageTensors",
+    "Jitter",
+    "PerSample",
     "check_data",
     "cutout",
     "default_root",
@@ -42,10 +44,12 @@ __all__ = [
     "folder",
     "images",
     "list_data",
+    "list_policies",
     "load_data",
     "make_loader",
     "mix_batch",
     "register_data",
+    "register_policy",
     "saccade_path",
     "simulate_camera",
     "split_every",

@@ -30,7 +30,7 @@ def mnist_fsvae() -> Experiment:
         steps=16,
         data="mnist",
         image_size=32,
-        augment=False,
+        augment="none",
         batch_size=250,
         loss="mmd",
         optimizer="adamw",
@@ -114,7 +114,7 @@ def cifar10_fsvae() -> Experiment:
 
     Source, cost and deviations as for mnist-fsvae; half of the images are mirrored. Expected: not run by us.
     """
-    return replace(mnist_fsvae(), recipe="cifar10-fsvae", data="cifar10", augment=True)
+    return replace(mnist_fsvae(), recipe="cifar10-fsvae", data="cifar10", augment="mirror")
 
 
 @recipe(figures=Figures(parameters=4_055_815, sees=(3, 32, 32), gmacs=0.2399, samples=50_000))
@@ -136,7 +136,7 @@ def faces_fsvae() -> Experiment:
     Source and deviations as for mnist-fsvae. Expected: not run by us. The paper's score is for CelebA, on a centre crop
     of 148 pixels; the crop here keeps 88 % of the short side.
     """
-    return replace(mnist_fsvae(), recipe="faces-fsvae", data="folder", image_size=64, augment=True, workers=4)
+    return replace(mnist_fsvae(), recipe="faces-fsvae", data="folder", image_size=64, augment="mirror", workers=4)
 
 
 @recipe(figures=Figures(parameters=6_682_631, sees=(3, 64, 64), gmacs=0.8912))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from saccade.data import BatchLoader, DataInfo, DataRequest, check_data, load_data, make_loader
+from saccade.data.augment import check_policy
 from saccade.errors import unknown_name
 from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
@@ -57,6 +58,7 @@ def check_names(experiment: Experiment) -> None:
             f"{e.model} generates images; cutout, compile and grad_checkpointing are for networks that classify. "
             "Leave them out."
         )
+    check_policy(e.augment)
     check_data(e.data)
 
 
@@ -68,7 +70,7 @@ def generates(model: str) -> bool:
 def build_loaders(experiment: Experiment) -> Loaders:
     """Load the experiment's data set and batch its parts; errors as for `load_data`.
 
-    For a model that generates, images lie in [-1, 1] and are not augmented here.
+    For a model that generates, images lie in [-1, 1].
     """
     e = experiment
     pictures = generates(e.model)
@@ -78,7 +80,7 @@ def build_loaders(experiment: Experiment) -> Loaders:
             root=None if e.data_root is None else Path(e.data_root),
             steps=e.steps,
             size=e.image_size,
-            augment=e.augment and not pictures,
+            augment=e.augment,
             validation=e.validation,
             symmetric=pictures,
         )

@@ -49,8 +49,9 @@ class Experiment:
     """Folder that holds the data sets; default: $SACCADE_DATA, or ./data."""
     image_size: int | None = None
     """Side of the images, if not the data set's own."""
-    augment: bool = True
-    """Augment the training part (the test part never is). For fsvae: mirror half of the images."""
+    augment: str = "standard"
+    """Augmentation policy of the training part: standard (the data set's own), none, or another by name; see `saccade
+    data list`. The test part is never augmented."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
     """Mix pairs of training samples; targets stay soft."""
     mix_alpha: float = 1.0
@@ -121,10 +122,21 @@ def from_dict(values: dict[str, Any]) -> Experiment:
     for name in values:
         if name not in known:
             raise unknown_name("field", name, known, of="an experiment")
+    values = {**values, **_policy(values)}
     try:
         return Experiment(**values)
     except TypeError as error:
         raise ValueError(f"This is not a whole experiment: {error}.") from None
+
+
+def _policy(values: dict[str, Any]) -> dict[str, str]:
+    """The augmentation policy; up to version 0.1.0 it was true or false, which for fsvae meant to mirror."""
+    augment = values.get("augment", "standard")
+    if isinstance(augment, bool):
+        augment = ("mirror" if values.get("loss") in ("mmd", "kld") else "standard") if augment else "none"
+    if not isinstance(augment, str):
+        raise ValueError(f"augment is the name of an augmentation policy, e.g. 'standard' or 'none', not {augment!r}.")
+    return {"augment": augment}
 
 
 def parse_value(word: str) -> Value:

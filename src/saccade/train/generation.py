@@ -64,7 +64,7 @@ class GenerationTask(LearningTask):
         self.scores = GenerationScores(experiment.loss)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        images = self._mirrored(batch[0]) if self.experiment.augment else batch[0]
+        images = batch[0]
         share = epochs_done(self.trainer) / self.experiment.epochs
         output = self.model(images, scheduled=SCHEDULED[0] + (SCHEDULED[1] - SCHEDULED[0]) * share)
         loss = torch.stack(losses(output, images, self.experiment.loss)).sum()
@@ -99,10 +99,6 @@ class GenerationTask(LearningTask):
         found, meter = score_images(model, batches, self.experiment, machine, seed)
         score = {name: found[name] for name in ("test_reconstruction", "frechet_autoencoder_distance")}
         return FinalScores({**score, "of": CHOICE, **cut_short(batches)}, found, meter.mean_rate(), meter.rates())
-
-    def _mirrored(self, images: Tensor) -> Tensor:
-        turned = (torch.rand(len(images)) < 0.5).to(images.device).view(-1, 1, 1, 1)
-        return torch.where(turned, images.flip(-1), images)
 
 
 class GenerationScores:
