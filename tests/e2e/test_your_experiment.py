@@ -123,7 +123,11 @@ MISTAKES = {
     ),
     "a module's name": ("", ["train", "json.py"], "There is another module named 'json'"),
     "no module's name": ("", ["train", "my-own.py"], "becomes a module, so its name must be one"),
-    "twice": (FILE + "\n\nregister_data('bars', '', None)(bars)\n", ["train", "mine.py"], "is already registered"),
+    "twice": (
+        FILE + "\n\nregister_data('bars', '', None)(bars)\n",
+        ["train", "mine.py"],
+        "There is a data set 'bars' already",
+    ),
 }
 
 
