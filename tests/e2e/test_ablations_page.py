@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from saccade.ablate import Grid, parse_vary
 from saccade.cli.ablate import parse_ablate
 from saccade.cli.train import parse_train
 from saccade.data import CATALOG, DataRequest
-from saccade.data.catalog import CatalogEntry
 from saccade.nn.attention import Attention, NoAttention
 from saccade.recipes import get_recipe
 from saccade.train.build import build_model, check_names
@@ -78,6 +78,11 @@ def option(gate: Attention, name: str) -> object:
         return getattr(getattr(gate, "txa", gate), name.replace("kernel", "conv")).weight.shape[-1]
     if name == "fusion":
         return gate.fusion
+    if name == "causal":
+        return gate.looks_at_steps == "past"
+    if name == "halves":
+        has = [hasattr(gate, half) for half in ("conv_channel", "conv_time")]
+        return {(True, True): "both", (True, False): "temporal", (False, True): "channel"}[tuple(has)]
     tna = getattr(gate, "tna", gate)
     if name == "branches":
         return {(True, True): "both", (True, False): "local", (False, True): "global"}[
@@ -93,7 +98,7 @@ def option(gate: Attention, name: str) -> object:
 @pytest.mark.parametrize(("recipe", "words"), [row[:2] for row in ROWS if row[2]])
 def test_a_row_takes_two_steps(recipe, words, tmp_path, monkeypatch):
     experiment = parsed(recipe, words)
-    monkeypatch.setitem(CATALOG, experiment.data, CatalogEntry(stand_in, "", None))
+    monkeypatch.setitem(CATALOG, experiment.data, replace(CATALOG[experiment.data], load=stand_in))
     assert train(small(experiment), tmp_path / "run")["test_samples"] == 2 * BATCH
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from saccade.models.network import SpikingNetwork
-from saccade.nn import LIF
+from saccade.models.network import Classifier, SpikingNetwork
+from saccade.nn import Neuron
 
 
 def gates_over_time(model: SpikingNetwork) -> list[str]:
@@ -39,7 +39,7 @@ class Stream:
         ValueError: a gate looks at other steps than its own.
     """
 
-    def __init__(self, model: SpikingNetwork) -> None:
+    def __init__(self, model: Classifier) -> None:
         blocking = gates_over_time(model)
         if blocking:
             raise ValueError(
@@ -50,13 +50,13 @@ class Stream:
         self._network = copy.deepcopy(model, shared).eval()
         self._neurons: list[_Streamed] = []
         for name, module in list(self._network.named_modules()):
-            if isinstance(module, LIF):
+            if isinstance(module, Neuron):
                 self._neurons.append(_Streamed(module))
                 self._network.set_submodule(name, self._neurons[-1])
 
     def step(self, x_t: Tensor) -> Tensor:
         """The next step of the input [B, C, H, W] -> its logits [B, K]."""
-        return self._network.forward_sequence(x_t[None])[0]
+        return self._network.run_chain(x_t[None])[0]
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some samples of the batch alone: a mask [B], or indices."""
@@ -68,7 +68,7 @@ class Stream:
 class _Streamed(nn.Module):
     """A neuron that goes on from the potential that the step before left: [1, B, ...] -> spikes of the same shape."""
 
-    def __init__(self, neuron: LIF) -> None:
+    def __init__(self, neuron: Neuron) -> None:
         super().__init__()
         self.neuron = neuron
         self.potential: Tensor | None = None
@@ -88,7 +88,7 @@ class EarlyAnswers(NamedTuple):
 
 
 @torch.no_grad()
-def early_exit(model: SpikingNetwork, x: Tensor, threshold: float) -> EarlyAnswers:
+def early_exit(model: Classifier, x: Tensor, threshold: float) -> EarlyAnswers:
     """Classify a batch, each sample only until the softmax of its running mean reaches `threshold`.
 
     A sample that has left is not computed any further, and when all have, nothing is.
