@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from saccade.data.augment import STANDARD, check_policy
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
 
 # A slip in a number should not fill the machine.
 MOST_STEPS, MOST_SIZE = 2**16, 2**13
@@ -136,7 +137,14 @@ def register_data(
 
 def list_data() -> list[str]:
     """The names that `load_data` takes."""
+    load_installed()
     return sorted(CATALOG)
+
+
+def check_data(name: str) -> None:
+    """ValueError with the nearest names for a data set that is not registered."""
+    if name not in list_data():
+        raise unknown_name("data set", name, CATALOG)
 
 
 def load_data(request: DataRequest) -> DataSplits:
@@ -146,8 +154,7 @@ def load_data(request: DataRequest) -> DataSplits:
         ValueError: unknown name (with the nearest ones), a request that the data set cannot meet, or unreadable files.
         FileNotFoundError: files are missing; the message says which go where.
     """
-    if request.name not in CATALOG:
-        raise unknown_name("data set", request.name, CATALOG)
+    check_data(request.name)
     check_policy(request.augment)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
