@@ -113,14 +113,14 @@ def list_sets(words: Sequence[str]) -> int:
     """All data sets, or where the files of one go."""
     arguments = parse(ListArguments, words, "saccade data list", text=VERBS["list"][1])
 
-    from saccade.data import CATALOG
+    from saccade.data import CATALOG, check_data, list_data
     from saccade.data.augment import POLICIES
     from saccade.data.events import EVENT_SETS
 
     root = arguments.root
-    if arguments.name and arguments.name not in CATALOG:
-        raise unknown_name("data set", arguments.name, CATALOG)
-    chosen = [arguments.name] if arguments.name else sorted(CATALOG)
+    if arguments.name:
+        check_data(arguments.name)
+    chosen = [arguments.name] if arguments.name else list_data()
     rows = [(name, CATALOG[name].found_in(root), CATALOG[name].summary) for name in chosen]
     print(f"In {root.resolve()} (change it with --data-root or $SACCADE_DATA):\n{format_table(rows)}")
     if arguments.name in EVENT_SETS:

@@ -15,6 +15,10 @@ from torch.utils.data import Dataset
 
 from saccade.data.augment import STANDARD, check_policy
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
+
+# A slip in a number should not fill the machine.
+MOST_STEPS, MOST_SIZE = 2**16, 2**13
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,14 @@ def register_data(
 
 def list_data() -> list[str]:
     """The names that `load_data` takes."""
+    load_installed()
     return sorted(CATALOG)
+
+
+def check_data(name: str) -> None:
+    """ValueError with the nearest names for a data set that is not registered."""
+    if name not in list_data():
+        raise unknown_name("data set", name, CATALOG)
 
 
 def load_data(request: DataRequest) -> DataSplits:
@@ -136,13 +147,15 @@ def load_data(request: DataRequest) -> DataSplits:
         ValueError: unknown name (with the nearest ones), a request that the data set cannot meet, or unreadable files.
         FileNotFoundError: files are missing; the message says which go where.
     """
-    if request.name not in CATALOG:
-        raise unknown_name("data set", request.name, CATALOG)
+    check_data(request.name)
     check_policy(request.augment)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
-    if request.steps < 1 or (request.size is not None and request.size < 1):
-        raise ValueError(f"steps and size must be 1 or more, but are steps={request.steps}, size={request.size}.")
+    if not 1 <= request.steps <= MOST_STEPS or not (request.size is None or 1 <= request.size <= MOST_SIZE):
+        raise ValueError(
+            f"steps must be from 1 to {MOST_STEPS:,} and size from 1 to {MOST_SIZE:,}, but are steps={request.steps}, "
+            f"size={request.size}."
+        )
     entry = CATALOG[request.name]
     if request.symmetric and entry.temporal:
         raise ValueError(f"Images in [-1, 1] were asked for, but {request.name!r} holds sequences. Choose images.")

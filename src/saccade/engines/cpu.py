@@ -85,7 +85,7 @@ def gain(link: Link) -> bool:
     if isinstance(link, ResidualLink):
         return any(map(gain, (*link.main, *link.shortcut)))
     neuron = plain_neuron(link) or gated_by_spikes(link)
-    return neuron is not None and neuron.spec.surrogate.kind in cpu.SURROGATES
+    return neuron is not None and neuron.spec.beyond_kernels() is None
 
 
 def run(links: Sequence[Link], x: Tensor, recompute: bool = True) -> Tensor:
@@ -176,7 +176,7 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
     after = following[pool is not None :][:1]
     conv = after[0] if after and isinstance(after[0], LayerLink) else None
     bare = flow.static and pool is None and conv is None  # the neuron reads one image at every step, without copies
-    if lif is None or lif.spec.surrogate.kind not in cpu.SURROGATES or bare:
+    if lif is None or lif.spec.beyond_kernels() or bare:
         x = flow.sequence()
         again = recompute and link.gate is not None  # cheap, and its graph holds many tensors of the current's size
         flow.set(folded(recomputed(link.module, x, link.module) if again else link(x)))

@@ -20,6 +20,7 @@ from saccade.nn.attention.masnn import CA, CSA, SA, TA, TCA, TCSA, TSA
 from saccade.nn.attention.se import SE
 from saccade.nn.attention.tasnn import TASNN
 from saccade.nn.attention.tcja import CLA, TCJA, TLA
+from saccade.plugins import load_installed
 
 __all__ = [
     "CA",
@@ -89,12 +90,13 @@ def register_attention(name: str) -> Callable[[A], A]:
 
 def list_attention() -> list[str]:
     """The names that `create_attention` and every model's `attention=` take."""
+    load_installed()
     return list(_REGISTRY)
 
 
 def attention_class(name: str) -> type[Attention]:
     """The class registered under `name`."""
-    if name not in _REGISTRY:
+    if name not in list_attention():
         raise unknown_name("attention", name, _REGISTRY)
     return _REGISTRY[name]
 
