@@ -1,4 +1,4 @@
-"""Random networks: every kind of link, in any order that fits, with sizes, strides and layouts that nobody would choose."""
+"""Random networks: every kind of link, in any order that fits, with sizes, strides and layouts nobody would choose."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import saccade
+from saccade.nn.attention import attention_options
 from saccade.nn.shape import SpaceMean
 
 #: the gates that are quick to build at any size
@@ -18,6 +19,8 @@ SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")
 
 class Foreign(nn.Module):
     """Somebody's own module, which gives back memory in an unusual order."""
+
+    stepwise = True
 
     def forward(self, x: Tensor) -> Tensor:
         return (0.7 * x).transpose(3, 4).contiguous().transpose(3, 4).flip(2)
@@ -85,7 +88,9 @@ class Draw:
         if not self.chance(0.3):
             return []
         placement = self.random.choice((None, "spikes", "current"))
-        return [saccade.create_attention(self.random.choice(GATES), self.channels, self.steps, placement=placement)]
+        name = self.random.choice(GATES)
+        causal = {"causal": True} if "causal" in attention_options(name) and self.chance(0.7) else {}
+        return [saccade.create_attention(name, self.channels, self.steps, placement=placement, **causal)]
 
     def conv(self, channels: int, stride: int | None = None) -> nn.Conv2d:
         r = self.random

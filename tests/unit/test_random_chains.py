@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 import saccade
 from saccade.engines.record import recorded
+from saccade.engines.streaming import gates_over_time
 from saccade.ops.lif import cpu
-from saccade.probe import Stream, gates_over_time
 
 EXAMPLES = int(os.environ.get("SACCADE_EXAMPLES", "500"))
 TOLERANCE = 1e-9
@@ -110,10 +110,11 @@ def check_inference(drawn: Drawn) -> None:
             error = float((run(x) - expected).abs().max()) / scale
             assert error < TOLERANCE, (name, error)
             assert torch.equal(x, kept), f"{name} wrote over its input"
-        if False and not gates_over_time(net) and x.ndim == 5:
-            stream = Stream(net)
-            steps = torch.stack([stream.step(x_t) for x_t in x])
-            assert float((steps - expected).abs().max()) / scale < TOLERANCE
+        if not gates_over_time(net):
+            for name, run in {"streamed": net, "streamed, deployed": saccade.deploy(net)}.items():
+                stream = saccade.stream(run)
+                steps = torch.stack([stream.step(x_t) for x_t in net.as_sequence(x)])
+                assert float((steps - expected).abs().max()) / scale < TOLERANCE, name
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
