@@ -111,6 +111,9 @@ class Site(nn.Module):
         attention = self.attention
         assert attention is not None
         dtype = _dtype(attention)
+        if type(attention).forward is not Attention.forward:  # more than a product with the gate
+            gated = attention(spikes.to(dtype), current)
+            return packed(gated if self.pool is None else pool_frames(gated, self.pool))
         if attention.needs == "means" and attention.source == "spikes":
             return self._times(attention.gate(spike_means(spikes).to(dtype)), spikes)
         return self._times(attention.gate(spikes.to(dtype), current), spikes)
