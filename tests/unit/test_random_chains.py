@@ -110,7 +110,8 @@ def check_inference(drawn: Drawn) -> None:
             error = float((run(x) - expected).abs().max()) / scale
             assert error < TOLERANCE, (name, error)
             assert torch.equal(x, kept), f"{name} wrote over its input"
-        if not gates_over_time(net):
+        whole = any(isinstance(m, nn.BatchNorm2d) and m.running_mean is None for m in net.modules())
+        if not gates_over_time(net) and not whole:
             for name, run in {"streamed": net, "streamed, deployed": saccade.deploy(net)}.items():
                 stream = saccade.stream(run)
                 steps = torch.stack([stream.step(x_t) for x_t in net.as_sequence(x)])

@@ -132,6 +132,14 @@ def test_mistakes_are_said():
         stream(x[0])
 
 
+def test_a_norm_of_all_steps_is_refused():
+    norm = nn.BatchNorm2d(1, track_running_stats=False)
+    net = saccade.Sequential(nn.Conv2d(1, 1, 1), norm, nn.Flatten(), nn.Linear(4, 2), steps=T, in_channels=1).eval()
+    with pytest.raises(ValueError, match="batch norm 1 has no running statistics"):
+        saccade.stream(net)
+    assert saccade.stream(net, window=True)(torch.randn(2, 1, 2, 2)).shape == (2, 2)
+
+
 def test_a_module_that_may_look_at_other_steps_is_refused():
     class Backwards(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

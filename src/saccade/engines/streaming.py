@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from saccade.chain import Link, NeuronLink, OtherLink, ResidualLink, check_branches
 from saccade.engines.chained import Chained
@@ -45,7 +46,7 @@ def stream(model: nn.Module, window: bool = False) -> Stream:
 
     Raises:
         ValueError: a gate looks ahead and `window` is off; a module of which nobody knows whether it looks at other
-            steps; a network in training mode.
+            steps; a batch norm without running statistics; a network in training mode.
     """
     network = model.door if isinstance(model, Deployed) else model
     if not isinstance(model, Deployed | Chained) or not hasattr(network, "attention_modules"):
@@ -55,7 +56,15 @@ def stream(model: nn.Module, window: bool = False) -> Stream:
         )
     if model.training:
         raise ValueError("stream takes a network in evaluation mode: call model.eval() first.")
-    return Window(model) if window else Stream(model)
+    if window:
+        return Window(model)
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise ValueError(
+                f"The batch norm {name} has no running statistics: it normalises by those of all steps, which have not "
+                "come yet. Build it with track_running_stats=True, or stream a window (window=True)."
+            )
+    return Stream(model)
 
 
 class Stream:
