@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from saccade.cli import main
+from saccade.files import read_object as read
 from saccade.models.weights import load_weights
 from saccade.train import learning, schedule
 from saccade.train.build import build_loaders
 from saccade.train.run_folder import RunFolder
-from saccade.train.run_folder import read_json as read
 from saccade.train.task import ClassificationTask
 
 TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]

@@ -6,21 +6,21 @@ it, and carries the hash of the weights, so that a card and weights of two runs 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from saccade.atomic import replacing, write_text
+from saccade.atomic import replacing
 from saccade.errors import require, unknown_name
+from saccade.files import read_object, sha256_of, write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import list_models, model_defaults, recreate_model
-from saccade.models.sources import CARD, locate
+from saccade.models.sources import locate
 from saccade.nn.attention import attention_class, list_attention
 from saccade.plugins import package_of, run_recorded
+from saccade.runs import CARD
 
 FORMAT = 1
 
@@ -51,8 +51,8 @@ def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) 
     packages = {package_of(type(module).__module__) for module in (model, *model.attention_modules().values())}
     built_with = {key: value for key, value in model.created_with.items() if key != "backend"}
     brought_by = {"packages": sorted(filter(None, packages))} if any(packages) else {}
-    full = {"format": FORMAT, "model": built_with, **brought_by, **card, "sha256": _sha256(path)}
-    write_text(path.with_name(CARD), json.dumps(full, indent=2) + "\n")
+    full = {"format": FORMAT, "model": built_with, **brought_by, **card, "sha256": sha256_of(path)}
+    write_object(path.with_name(CARD), full)
 
 
 def load_weights(
@@ -75,7 +75,7 @@ def load_weights(
     _bring_code(card, files.card)
     check_asked(card["model"], asked or {}, source)
     tensors = _read_tensors(files.weights)
-    if card["sha256"] != _sha256(files.weights):
+    if card["sha256"] != sha256_of(files.weights):
         raise ValueError(f"{files.weights} is not the file that {files.card} describes (another sha256).")
     model = recreate_model({**card["model"], "backend": backend})
     _fill(model, tensors, files.weights)
@@ -146,11 +146,8 @@ def check_asked(built_with: Mapping[str, Any], asked: Mapping[str, Any], source:
 
 def read_card(path: Path) -> dict[str, Any]:
     """A card as a dict; ValueError if the file is damaged or of a newer format."""
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"The card {path} cannot be read as JSON ({error}).") from None
-    if not isinstance(card, dict) or not isinstance(card.get("model"), dict) or "sha256" not in card:
+    card = read_object(path)
+    if not isinstance(card.get("model"), dict) or "sha256" not in card:
         raise ValueError(f"{path} is not a card of weights: it must name the model and the sha256 of the weights.")
     if card.get("format") != FORMAT:
         raise ValueError(
@@ -193,11 +190,3 @@ def _plain(value: Any) -> Any:
 
 def _some(names: list[str]) -> str:
     return (", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")) or "nothing"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

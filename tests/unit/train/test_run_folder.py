@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from saccade.atomic import remove_leftovers, replacing, write_text
+from saccade.files import read_object, write_object
 from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from saccade.train.config import Experiment
-from saccade.train.run_folder import default_run_dir, open_run, read_json, write_json
+from saccade.train.run_folder import default_run_dir, open_run
 
 E = Experiment(recipe="r", model="m", data="d")
 
@@ -83,12 +84,12 @@ def test_leftovers_of_killed_writers_go_and_nothing_else(tmp_path):
 
 def test_damaged_json_is_named(tmp_path):
     path = tmp_path / "config.json"
-    write_json(path, {"a": 1})
-    assert read_json(path) == json.loads(path.read_text()) == {"a": 1}
+    write_object(path, {"a": 1})
+    assert read_object(path) == json.loads(path.read_text()) == {"a": 1}
     for text in ("{", "[1]"):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"config\.json"):
-            read_json(path)
+            read_object(path)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])

@@ -84,7 +84,7 @@ def test_missing_left_over_and_misshapen_tensors_are_named(saved):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "cannot be read as JSON"), ("{}", "is not a card"), (None, "is of format 99")]
+    ("text", "said"), [("{", "it is no JSON"), ("{}", "is not a card"), (None, "is of format 99")]
 )
 def test_damaged_and_newer_cards_are_refused(saved, text, said):
     card = saved[0] / "card.json"
