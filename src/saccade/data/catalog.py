@@ -89,7 +89,9 @@ class CatalogEntry:
     #: relative to the root, any one of them will do; none: needs no files
     folders: tuple[str, ...]
     #: its samples are sequences, e.g. of event counts; otherwise images
-    temporal: bool
+    temporal: bool = False
+    #: all layouts that are taken, in words, for a root
+    where: Callable[[Path], str] | None = None
 
     def found_in(self, root: Path) -> str:
         """Whether its files lie below the root, in words."""
@@ -103,7 +105,11 @@ CATALOG: dict[str, CatalogEntry] = {}
 
 
 def register_data(
-    name: str, summary: str, folder: str | tuple[str, ...] | None, temporal: bool = False
+    name: str,
+    summary: str,
+    folder: str | tuple[str, ...] | None,
+    temporal: bool = False,
+    where: Callable[[Path], str] | None = None,
 ) -> Callable[[LoadFunction], LoadFunction]:
     """Decorator for a loader function: make a data set available under `name`.
 
@@ -113,6 +119,7 @@ def register_data(
         folder: where its files lie below the root of all data sets, or several places of which one will do; None: it
             needs no files.
         temporal: its samples are sequences [T, C, H, W]; otherwise images [C, H, W].
+        where: says for a root which files go where; what `saccade data list NAME` prints.
 
     Raises:
         ValueError: the name is taken.
@@ -122,7 +129,7 @@ def register_data(
     def register(load: LoadFunction) -> LoadFunction:
         if name in CATALOG:
             raise ValueError(f"There is a data set {name!r} already ({CATALOG[name].summary}). Choose another name.")
-        CATALOG[name] = CatalogEntry(load, summary, folders, temporal)
+        CATALOG[name] = CatalogEntry(load, summary, folders, temporal, where)
         return load
 
     return register
