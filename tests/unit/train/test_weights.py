@@ -83,9 +83,7 @@ def test_missing_left_over_and_misshapen_tensors_are_named(saved):
         load_weights(folder)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"), [("{", "it is no JSON"), ("{}", "is not a card"), (None, "is of format 99")]
-)
+@pytest.mark.parametrize(("text", "said"), [("{", "it is no JSON"), ("{}", "is not a card"), (None, "is of format 99")])
 def test_damaged_and_newer_cards_are_refused(saved, text, said):
     card = saved[0] / "card.json"
     card.write_text(text or json.dumps({**json.loads(card.read_text()), "format": 99}))
