@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from saccade.atomic import replacing
 from saccade.errors import require, unknown_name
@@ -23,6 +24,8 @@ from saccade.plugins import package_of, run_recorded
 from saccade.runs import CARD
 
 FORMAT = 1
+#: the largest sizes that a card may ask for; raise them for a network of yours that is larger
+LIMITS: dict[str, float] = {"steps": 4096, "resized_steps": 4096, "width": 64, "num_classes": 1e6, "in_channels": 1e5}
 
 
 def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) -> None:
@@ -67,18 +70,22 @@ def load_weights(
 
     Raises:
         FileNotFoundError: weights or card are missing, or cannot be fetched.
-        ValueError: a file is damaged, the two do not belong together, the weights do not fit the network, or the card
-            says something else than was asked.
+        ValueError: a file is damaged, the two do not belong together, the weights do not fit the network or hold what
+            no training leaves behind (NaN, infinity, negative variances), the card asks for sizes beyond `LIMITS` or
+            for other weights, or says something else than was asked.
     """
     files = locate(source)
     card = read_card(files.card)
     _bring_code(card, files.card)
     check_asked(card["model"], asked or {}, source)
-    tensors = _read_tensors(files.weights)
+    _check_built_with(card["model"], files.card)
     if card["sha256"] != sha256_of(files.weights):
         raise ValueError(f"{files.weights} is not the file that {files.card} describes (another sha256).")
+    _check_shapes(_expected(card["model"], files.card), files.weights)
+    tensors = _read_tensors(files.weights)
     model = recreate_model({**card["model"], "backend": backend})
-    _fill(model, tensors, files.weights)
+    _check_numbers(tensors, model.state_dict(), files.weights)
+    model.load_state_dict(tensors)
     return model.eval(), card
 
 
@@ -157,28 +164,71 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _check_built_with(built_with: Mapping[str, Any], path: Path) -> None:
+    """ValueError for a card whose model asks for more than to be built: other weights, or sizes beyond all measure."""
+    name = built_with.get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{path} does not name its network.")
+    known = [*model_defaults(name), "name", "resized_steps"]
+    for option in built_with:
+        if option not in known or option == "backend":
+            raise unknown_name("option", option, known, of=f"the model on the card {path}")
+    for option, most in LIMITS.items():
+        value = built_with.get(option, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value <= most:
+            raise ValueError(
+                f"The card {path} has {option}={str(value)[:40]}, more than the limit of {most:g}. If you trust it, "
+                f"raise saccade.models.weights.LIMITS[{option!r}]."
+            )
+
+
+def _expected(built_with: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    """The network's tensors without their memory."""
+    try:
+        with torch.device("meta"):
+            return recreate_model(built_with).state_dict()
+    except (RuntimeError, TypeError, OverflowError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"The card {path} describes a network that cannot be built ({reason}).") from None
+
+
+def _check_shapes(wanted: Mapping[str, Tensor], path: Path) -> None:
+    """Compare what the file's header announces with what the network needs, before anything is allocated."""
     safetensors = require("safetensors", "train")
     try:
-        return require("safetensors.torch", "train").load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is truncated or not a safetensors file ({error}).") from None
-
-
-def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    wanted = model.state_dict()
-    missing, left_over = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    missing, left_over = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or left_over:
         raise ValueError(
             f"{path} does not fit the network on its card: missing {_some(missing)}; left over {_some(left_over)}."
         )
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
+    for name, shape in found.items():
+        if shape != list(wanted[name].shape):
             raise ValueError(
-                f"{path} does not fit the network on its card: {name} is {list(tensor.shape)}, but the network needs "
+                f"{path} does not fit the network on its card: {name} is {shape}, but the network needs "
                 f"{list(wanted[name].shape)}."
             )
-    model.load_state_dict(tensors)
+
+
+def _check_numbers(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
+    """ValueError for a tensor of another kind of number, or one that no training leaves behind."""
+    for name, tensor in tensors.items():
+        kind = wanted[name]
+        if tensor.is_floating_point() != kind.is_floating_point() or (
+            not kind.is_floating_point() and tensor.dtype != kind.dtype
+        ):
+            raise ValueError(f"{name} in {path} is of type {tensor.dtype}, but the network has {kind.dtype}.")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} in {path} holds numbers that are not finite (NaN or infinity).")
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise ValueError(f"{name} in {path} is a variance, but holds negative numbers.")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    return require("safetensors.torch", "train").load_file(path)
 
 
 def _plain(value: Any) -> Any:

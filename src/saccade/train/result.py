@@ -38,6 +38,8 @@ def finish(
         "hardware": provenance.hardware(machine.device),
     }
     extended = {} if history.extended is None else {"extended": history.extended}
+    if history.otherwise:
+        extended["resumed"] = "; ".join(history.otherwise)
     card = {
         "recipe": experiment.recipe,
         "steps": experiment.steps,

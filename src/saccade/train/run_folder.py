@@ -10,7 +10,7 @@ from typing import Any
 
 from saccade.atomic import remove_leftovers
 from saccade.files import read_object, write_object
-from saccade.runs import CARD, CHECKPOINT, CONFIG, EARLIER, METRICS, RESULT, TENSORBOARD, WEIGHTS
+from saccade.runs import CARD, CHECKPOINT, CHECKPOINT_BEFORE, CONFIG, EARLIER, METRICS, RESULT, TENSORBOARD, WEIGHTS
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
 
 
@@ -25,6 +25,7 @@ class RunFolder:
         self.weights = path / WEIGHTS
         self.card = path / CARD
         self.checkpoint = path / CHECKPOINT
+        self.checkpoint_before = path / CHECKPOINT_BEFORE
         self.tensorboard = path / TENSORBOARD
 
     def create(self, experiment: Experiment) -> None:
