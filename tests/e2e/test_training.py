@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_costs_an_epoch(run_dir, tmp_path, capsys):
     code, out, err = saccade(capsys, "train", "--run-dir", run, "--resume")
     assert code == 0
     assert "it is damaged: another checksum" in err
-    assert "Going on from the one before it, resume.before.ckpt" in err
+    assert "It is now damaged.resume.ckpt; going on from the one before it." in err
     assert "epoch 2/2" in out
     assert "epoch 1/2" not in out
     assert (run / "weights.safetensors").read_bytes() == (run_dir / "weights.safetensors").read_bytes()

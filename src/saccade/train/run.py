@@ -99,9 +99,8 @@ def _where_it_stands(folder: RunFolder, experiment: Experiment) -> tuple[Path | 
             checkpoint = read_checkpoint(path)
         except CheckpointError as error:
             if path == folder.checkpoint and folder.checkpoint_before.is_file():
-                print(
-                    f"Note: {error} Going on from the one before it, {folder.checkpoint_before.name}.", file=sys.stderr
-                )
+                aside = path.replace(path.with_name(f"damaged.{path.name}"))  # else the next one saved would keep it
+                print(f"Note: {error} It is now {aside.name}; going on from the one before it.", file=sys.stderr)
                 continue
             raise
         otherwise = check_tie(checkpoint, experiment, path)
