@@ -45,7 +45,7 @@ from saccade.data.events.store import (
     open_store,
     read_index,
 )
-from saccade.data.files import read_file, read_object
+from saccade.files import read_file, read_object
 
 FRAMES = "frames"
 # Beside each file of clips, until all are made.

@@ -17,7 +17,7 @@ from saccade.data.events.readers import decode
 from saccade.data.events.recording import Events, RecordingError, Size
 from saccade.data.events.sets import EventSet, Found, Recording
 from saccade.data.events.splits import TEST, TRAIN, names_hash, read_split, split_names
-from saccade.data.files import read_file
+from saccade.files import read_file
 
 Level = Literal["error", "warning", "note"]
 # A recording of less than this share of the usual length is probably cut short.
