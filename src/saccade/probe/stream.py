@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from saccade.chain.spikingjelly import Kept
 from saccade.models.network import Classifier, SpikingNetwork
 from saccade.nn import Neuron
 
@@ -36,7 +37,8 @@ class Stream:
     It holds the potentials of all neurons, and shares the weights of the network, which it leaves as it is.
 
     Raises:
-        ValueError: a gate looks at other steps than its own.
+        ValueError: a gate looks at other steps than its own, or a module of SpikingJelly's that was kept as it is
+            remembers steps in its own way.
     """
 
     def __init__(self, model: Classifier) -> None:
@@ -45,6 +47,13 @@ class Stream:
             raise ValueError(
                 f"{', '.join(blocking)} cannot be computed step by step: it looks at all {model.steps} steps before "
                 "the first output. Run the whole sequence, or a network whose attention is none, se, eca or cbam."
+            )
+        kept = [name for name, module in model.named_modules() if isinstance(module, Kept) and module.remembers]
+        if kept:
+            raise ValueError(
+                f"{', '.join(kept)} of SpikingJelly's remembers steps in its own way, from the start of a sequence to "
+                "its end, so there is no state of it to hold. Run the whole sequence, or exchange it: the rows of "
+                "model.conversion say why it was kept."
             )
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self._network = copy.deepcopy(model, shared).eval()
