@@ -264,17 +264,13 @@ def test_members_of_saccades_own_networks() -> None:
     block = spiking_resnet.BasicBlock(6, 6, spiking_neuron=neuron.LIFNode, **atan())
     parts = layer.Conv2d(2, 6, 3, padding=1), layer.BatchNorm2d(6), neuron.LIFNode(tau=4.0, **atan())
     inner = neuron.IFNode(**atan()), layer.Conv2d(6, 6, 3, padding=1)
-    net = saccade.Sequential(
-        *parts, saccade.Residual(*inner), block, nn.Flatten(), nn.Linear(96, 3), steps=4, in_channels=2
-    )
+    residual = saccade.Residual(*inner)
+    layers = *parts, residual, block, nn.Flatten(), nn.Linear(96, 3)
+    net = saccade.Sequential(*layers, steps=4, in_channels=2)
     assert not any(isinstance(module, Kept) for module in net.modules())
     assert not any(type(module).__module__.startswith("spikingjelly") for module in net.modules())
-    assert [type(module) for module in (net[0], net[2], net[3][0] if hasattr(net[3], "__getitem__") else net[3])][
-        :2
-    ] == [
-        nn.Conv2d,
-        saccade.LIF,
-    ]
+    kinds = [type(module) for module in (net[0], net[2], *residual.children())]
+    assert kinds == [nn.Conv2d, saccade.LIF, saccade.IF, nn.Conv2d]
     assert net[0].weight is parts[0].weight
     assert net(torch.randn(2, 2, 4, 4)).shape == (4, 2, 3)
 
@@ -304,5 +300,5 @@ def test_networks_that_do_not_say_their_order() -> None:
     with pytest.raises(ValueError, match="Say in_channels=C"):
         saccade.from_spikingjelly(nn.Sequential(layer.Flatten(), layer.Linear(4, 2)), 2)
     ours = saccade.from_spikingjelly(nn.Sequential(Own(), layer.Flatten(), layer.Linear(12, 2)), 2, in_channels=2)
-    assert [row[:3] for row in ours.conversion][0] == ("0", "Own", "kept as it is")
+    assert ours.conversion[0][:3] == ("0", "Own", "kept as it is")
     assert ours(torch.randn(3, 2, 2, 2)).shape == (2, 3, 2)
