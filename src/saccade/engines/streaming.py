@@ -166,12 +166,12 @@ class Walk:
         """A module that is no neuron and no layer."""
         if isinstance(module, Attention):
             return self.gated(name, module, x, x)
-        if isinstance(module, TimeFolded) or getattr(module, "stepwise", False):
+        if isinstance(module, TimeFolded) or getattr(module, "looks_at_steps", "all") == "own":
             return module(x)
         raise ValueError(
             f"{name} ({type(module).__name__}) is given whole sequences, and a stream cannot know whether it looks at "
-            "other steps. If it treats every step alike, wrap it in saccade.nn.TimeFolded or set stepwise = True on "
-            "its class."
+            "other steps. If it treats every step alike, wrap it in saccade.nn.TimeFolded or say "
+            'looks_at_steps = "own" in its class.'
         )
 
     def gated(self, name: str, gate: Attention, x: Tensor, source: Tensor) -> Tensor:
