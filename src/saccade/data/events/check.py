@@ -73,7 +73,7 @@ def check_set(event_set: EventSet, root: Path, progress: Progress | None = None)
     """
     found = event_set.recordings(root)
     sensor = event_set.sensor(root)
-    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set))
+    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set.name))
     measured: dict[str, Measured] = {}
     findings = [Finding("warning", remark) for remark in found.remarks]
     groups = [list(group) for _, group in groupby(found.recordings, key=lambda r: r.path)]
