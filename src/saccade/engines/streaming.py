@@ -162,7 +162,7 @@ class Walk:
             return spikes
         return self.gated(link.name, link.gate, spikes, current if link.gate.source == "current" else spikes)
 
-    def other(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
+    def other(self, name: str, module: Any, x: Tensor) -> Tensor:
         """A module that is no neuron and no layer."""
         if isinstance(module, Attention):
             return self.gated(name, module, x, x)
