@@ -87,6 +87,7 @@ class PooledConvNet(Classifier):
     """
 
     bias: ClassVar[bool] = False
+    tcja_kernels = TCJA_44
 
     def __init__(
         self,

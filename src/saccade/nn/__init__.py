@@ -9,6 +9,7 @@ from saccade.nn.readout import VotingReadout, mean_readout, membrane_readout
 from saccade.nn.sctfa import SCTFALIF
 from saccade.nn.sma import SMA
 from saccade.nn.tim import TIM
+from saccade.ops import Surrogate
 
 __all__ = [
     "IF",
@@ -21,6 +22,7 @@ __all__ = [
     "GatedNeuron",
     "InitialLIF",
     "Neuron",
+    "Surrogate",
     "ThresholdBatchNorm",
     "TimeFolded",
     "VotingReadout",

@@ -52,6 +52,8 @@ class Attention(nn.Module):
     rectify: bool = False
     #: what the paper's gate multiplies: "spikes" or "current"
     published_placement: ClassVar[str] = "spikes"
+    #: a word that modules of one paper share, for networks that treat them alike
+    family: ClassVar[str] = ""
     #: where in a network it stands in the paper, in words
     published_at: ClassVar[str] = ""
     #: the authors' key names of this module alone; empty: no code was released that we know of
