@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from saccade.engines import Residual, explain
+    from saccade.engines import Residual, explain, stream
     from saccade.engines.inference import deploy
     from saccade.models import (
         Sequential,
@@ -41,6 +41,7 @@ _HOME = {
     "PLIF": "saccade.nn",
     "Residual": "saccade.engines",
     "Sequential": "saccade.models",
+    "stream": "saccade.engines",
     "weights_card": "saccade.models",
 }
 
@@ -57,6 +58,7 @@ __all__ = [  # noqa: RUF022  the order of the README
     "from_spikingjelly",
     "explain",
     "deploy",
+    "stream",
     "IF",
     "LIF",
     "PLIF",

@@ -69,12 +69,18 @@ class Kept(nn.Module):
         """Whether a step depends on those before it."""
         return any(map(_has_memory, self.module.modules()))
 
+    @property
+    def looks_at_steps(self) -> str:
+        """What a stream asks: "own" if a step needs no other."""
+        return "all" if self.remembers else "own"
+
     def forward(self, x: Tensor) -> Tensor:
-        for module in self.module.modules():
+        parts: list[Any] = list(self.module.modules())
+        for module in parts:
             if callable(getattr(module, "reset", None)):
                 module.reset()
         y = torch.stack([self.module(x_t) for x_t in x]) if self.stepwise else self.module(x)
-        for memory in filter(_has_memory, self.module.modules()):
+        for memory in filter(_has_memory, parts):
             memory._memories.update(copy.deepcopy(memory._memories_rv))
         return y
 

@@ -74,7 +74,13 @@ class Product(Chained):
         return main, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        main, shortcut = (run(chain, x) for chain in self._cached(self._chains))
+        return self._product(*(run(chain, x) for chain in self._cached(self._chains)))
+
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step [1, B, ...] of a stream; `walk` holds the state."""
+        return self._product(*(walk.links(chain, x) for chain in self._cached(self._chains)))
+
+    def _product(self, main: Tensor, shortcut: Tensor) -> Tensor:
         return (1 - main if self.inverts == "main" else main) * (
             1 - shortcut if self.inverts == "shortcut" else shortcut
         )
