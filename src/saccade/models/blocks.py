@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from saccade.nn.folding import TimeFolded
+from saccade.nn.together import draw_rows
 
 if TYPE_CHECKING:
     from saccade.models.network import SpikingNetwork
@@ -31,7 +32,7 @@ class SequenceDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.mask.p == 0:
             return x
-        return x * self.mask(x.new_ones(x.shape[1:]))
+        return x * draw_rows(lambda rows: self.mask(x.new_ones(rows, *x.shape[2:])), x.shape[1])
 
 
 def halved(name: str, size: tuple[int, int], times: int) -> tuple[int, int]:

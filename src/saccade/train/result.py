@@ -26,6 +26,7 @@ def finish(
     history: History,
     machine: Machine,
     steps_per_epoch: int,
+    shared: dict[str, Any],
 ) -> dict[str, Any]:
     """Write weights.safetensors, card.json and, last, result.json, which marks the run as finished."""
     origin = {
@@ -39,6 +40,7 @@ def finish(
         "steps": experiment.steps,
         "data": {"name": info.name, "note": info.note, "classes": list(info.class_names)},
         "score": report.score,
+        "batches": shared,
         **origin,
         "license": "Apache-2.0",
     }
@@ -57,7 +59,7 @@ def finish(
         # the median over epochs: the first one carries compilation and warm-up
         "seconds_per_step": median(history.step_seconds),
         "seconds_per_step_by_epoch": list(history.step_seconds),
-        "batch_size": experiment.batch_size,
+        **shared,
         "steps_per_epoch": steps_per_epoch,
         "epochs": experiment.epochs,
         "max_batches": experiment.max_batches,

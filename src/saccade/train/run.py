@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from saccade import ops
+from saccade.nn.synchronised import synchronise_norms
+from saccade.nn.together import agreed
 from saccade.train.build import build_loaders, build_model, check_names, generates
-from saccade.train.callbacks import History, SaveCheckpoint, StepSeed
+from saccade.train.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
 from saccade.train.check import check_experiment
 from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine, laid_out_for
 from saccade.train.generation import GenerationTask
+from saccade.train.launch import launch
+from saccade.train.processes import World, described, find_world, joined, leave
 from saccade.train.progress import RunProgress
 from saccade.train.quiet import quiet_lightning
 from saccade.train.result import finish
@@ -28,56 +32,106 @@ from saccade.train.run_folder import RunFolder, default_run_dir, open_run
 from saccade.train.task import ClassificationTask
 
 #: what Lightning calls our precisions
-LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+LIGHTNING_PRECISION = {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
-def train(experiment: Experiment, run_dir: Path | str | None = None, resume: bool = False) -> dict[str, Any]:
+def train(
+    experiment: Experiment,
+    run_dir: Path | str | None = None,
+    resume: bool = False,
+    after_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
     """Train a network as an experiment says, score it on the test set and save it.
 
     The result is that of the last epoch: no epoch is chosen by its score. On a CPU a run that was killed at any moment
-    and resumed ends with the same weights, to the bit, as an undisturbed one on the same machine with as many threads.
+    and resumed ends with the same weights, to the bit, as an undisturbed one on the same machine with as many threads
+    and processes.
+
+    Several processes: those that a launcher has started (torchrun, srun, ...) call this each and share the work; with
+    `devices` above 1 and no launcher they are started here.
 
     Args:
         experiment: what to do; see `saccade.recipes.get_recipe`.
         run_dir: the folder to make and fill; None: runs/RECIPE/<time>.
         resume: go on with the run in `run_dir`, from its last whole epoch; start if there is none. A finished run is
             left as it is.
+        after_epoch: called with every row of metrics.csv, once the epoch's checkpoint is saved; in this process alone.
 
     Returns:
-        What result.json holds.
+        What result.json holds; nothing in a process that another one writes for.
 
     Raises:
         ValueError: the experiment makes no sense, the folder is in use or holds another experiment, the checkpoint is
-            damaged, or the loss stopped being finite.
+            damaged, or the loss stopped being finite. `ProcessLostError`: one of several processes died.
         FileNotFoundError: the data set's files are missing.
         KeyboardInterrupt: it was stopped; `resume` goes on.
     """
     check_experiment(experiment)
+    world = find_world(experiment)
+    if world is None and (experiment.devices or 1) * (experiment.nodes or 1) > 1:
+        return _launched(experiment, run_dir, resume)
+    world = world or World()
+    machine = choose_machine(experiment, world.local_rank)
+    with joined(world, machine.device):
+        return _train(experiment, run_dir, resume, after_epoch, world, machine)
+
+
+def _launched(experiment: Experiment, run_dir: Path | str | None, resume: bool) -> dict[str, Any]:
+    """The same by processes of its own."""
+    folder = _open(experiment, run_dir, resume)
+    check_names(experiment)
+    if not folder.is_finished(experiment):
+        folder.create(experiment)
+        launch(experiment, folder.path)
+    return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
+
+
+def _open(experiment: Experiment, run_dir: Path | str | None, resume: bool) -> RunFolder:
     folder = open_run(Path(run_dir) if run_dir is not None else default_run_dir(experiment.recipe), experiment, resume)
     done = _epochs_done(folder)
     if done > experiment.epochs:
         raise ValueError(
             f"{folder.path} has {done} epochs behind it; epochs={experiment.epochs} cannot take them back."
         )
-    if folder.is_finished(experiment):
+    return folder
+
+
+def _train(
+    experiment: Experiment,
+    run_dir: Path | str | None,
+    resume: bool,
+    after_epoch: Callable[[dict[str, Any]], None] | None,
+    world: World,
+    machine: Machine,
+) -> dict[str, Any]:
+    found = _open(experiment, run_dir, resume) if world.writes else None
+    folder = RunFolder(agreed(found.path if found else Path()))
+    if agreed(folder.is_finished(experiment)):
         return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
 
     check_names(experiment)
-    machine = choose_machine(experiment)
-    loaders = build_loaders(experiment)
-    part, watched = loaders.watched
-    model = laid_out_for(machine, build_model(experiment, loaders.info))
+    loaders = build_loaders(experiment, machine.device)
+    model = build_model(experiment, loaders.info).to(machine.dtype)
+    if experiment.sync_batchnorm:
+        synchronise_norms(model)
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
-    task = kind(model, experiment, loaders.info, loaders.train, watched)
-    folder.create(experiment)
+    task = kind(laid_out_for(machine, model), experiment, loaders.info, loaders.train, loaders.watched)
+    if world.writes:
+        folder.create(experiment)
+    done = agreed(_epochs_done(folder))
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, part, kind)
+    history = History(folder.metrics, loaders.part, kind, world.writes)
     with quiet_lightning(), _interruptible():
-        trainer = _trainer(experiment, folder, history, machine)
+        trainer = _trainer(experiment, folder, history, machine, world, after_epoch)
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
-
+    leave()
+    if not world.writes:
+        return {}
     report = task.test(loaders.test, machine, history.rows)
-    return finish(folder, experiment, loaders.info, task.scored_model, report, history, machine, task.steps_per_epoch)
+    shared = described(experiment, world.processes, world.nodes)
+    return finish(
+        folder, experiment, loaders.info, task.scored_model, report, history, machine, task.steps_per_epoch, shared
+    )
 
 
 def _epochs_done(folder: RunFolder) -> int:
@@ -86,26 +140,39 @@ def _epochs_done(folder: RunFolder) -> int:
     return read_checkpoint(folder.checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
 
 
-def _trainer(experiment: Experiment, folder: RunFolder, history: History, machine: Machine) -> Trainer:
+def _trainer(
+    experiment: Experiment,
+    folder: RunFolder,
+    history: History,
+    machine: Machine,
+    world: World,
+    after_epoch: Callable[[dict[str, Any]], None] | None,
+) -> Trainer:
+    e = experiment
+    callbacks: list[Callback] = [StepSeed(e.seed), history]
+    if world.writes:
+        callbacks.append(RunProgress(history, e.batch_size, described(e, world.processes, world.nodes)))
+    callbacks.append(SaveCheckpoint(folder.checkpoint))
+    if world.writes and after_epoch is not None:
+        callbacks.append(TellEpoch(history, after_epoch))
+    # Alone it is a plain process, also where a cluster's variables would make Lightning look for others and requeue.
+    environment = world.environment or LightningEnvironment()
     return Trainer(
         accelerator="gpu" if machine.device.type == "cuda" else "cpu",
-        devices=1,
+        devices=world.devices,
+        num_nodes=world.nodes,
+        strategy=world.strategy() if world.processes > 1 else "auto",
         precision=LIGHTNING_PRECISION[machine.precision],  # type: ignore[arg-type]
         benchmark=machine.device.type == "cuda",
-        max_epochs=experiment.epochs,
-        limit_train_batches=experiment.max_batches,
-        limit_val_batches=experiment.max_batches,
+        max_epochs=e.epochs,
+        accumulate_grad_batches=e.accumulate,
+        limit_train_batches=None if e.max_batches is None else e.max_batches * e.accumulate,
+        limit_val_batches=e.max_batches,
         num_sanity_val_steps=0,
-        gradient_clip_val=experiment.gradient_clip or None,
-        callbacks=[
-            StepSeed(experiment.seed),
-            history,
-            RunProgress(history, experiment.batch_size),
-            SaveCheckpoint(folder.checkpoint),
-        ],
+        gradient_clip_val=e.gradient_clip or None,
+        callbacks=callbacks,
         logger=TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="", default_hp_metric=False),
-        # a plain process, also where a cluster's variables would make Lightning look for others and requeue by itself
-        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
+        plugins=[AtomicCheckpointIO(), environment],
         default_root_dir=folder.path,
         enable_checkpointing=False,
         enable_progress_bar=False,
