@@ -218,7 +218,7 @@ def cache_to_batch(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     (root / "NMNIST").mkdir(parents=True)
     for part in ("Train", "Test"):
         (root / "NMNIST" / part).symlink_to((arguments.nmnist / "NMNIST" / part).resolve())
-    request = DataRequest("nmnist", root, steps=10, augment=False)
+    request = DataRequest("nmnist", root, steps=10, augment="none")
     in_memory = load_data(request).train
     event_loading.RESIDENT_BYTES = 0
     on_disk = load_data(request).train

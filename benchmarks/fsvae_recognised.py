@@ -80,7 +80,7 @@ def recognised(model: FSVAE, judge: Judge, images: list[Tensor], labels: Tensor,
 
 
 def main() -> None:
-    splits = load_data(DataRequest("mnist", None, size=SIDE, augment=False, symmetric=True))
+    splits = load_data(DataRequest("mnist", None, size=SIDE, augment="none", symmetric=True))
     train, test = splits.train, splits.test
     assert isinstance(train, ImageTensors)
     assert isinstance(test, ImageTensors)

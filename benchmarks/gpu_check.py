@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from gpu_clock import Clock
 from saccade.ops import LIFSpec, lif
-from saccade.ops.gate import gate
 from saccade.ops.norm_lif import norm_lif
 from saccade.ops.surrogate import DEFAULT_SCALES, Surrogate
 
@@ -29,7 +28,6 @@ def check_kernels(clock: Clock) -> dict[str, Any]:
     return {
         "lif": {_name(d): _worst(_lif(clock, d, *case) for case in _neurons(clock)) for d in DTYPES},
         "norm_lif": {_name(d): _norm_lif(clock, d) for d in DTYPES},
-        "gate": {_name(d): _gate(clock, d) for d in DTYPES},
     }
 
 
@@ -94,22 +92,6 @@ def _norm_lif(clock: Clock, dtype: torch.dtype) -> dict[str, float]:
         "gradient_of_weight": _distance(ours[2], exact[2]),
         "gradient_of_bias": _distance(ours[3], exact[3]),
     }
-
-
-def _gate(clock: Clock, dtype: torch.dtype) -> dict[str, float]:
-    shape = (2, 2, 5, 4, 4) if clock.tiny else (6, 16, 128, 16, 16)
-    rows = []
-    for scores in ("plane", "one", "two"):
-        spikes = (torch.rand(shape, device=clock.device) < 0.2).to(dtype)
-        a, b, grad = (torch.randn(shape, device=clock.device).to(dtype) for _ in range(3))
-        tensors = {"plane": [a[..., :1, :1]], "one": [a], "two": [a, b]}[scores]
-        found = []
-        for backend, wide in (("triton", False), ("reference", True)):
-            leaves = [(t.double() if wide else t.clone()).requires_grad_() for t in (spikes, *tensors)]
-            y = gate(*leaves, backend=backend)
-            found.append([y.detach(), *torch.autograd.grad(y, leaves, grad.to(y.dtype))])
-        rows.append({"largest": max(_distance(p, q) for p, q in zip(*found, strict=True))})
-    return _worst(rows)
 
 
 def _distance(ours: Tensor, exact: Tensor) -> float:

@@ -17,7 +17,6 @@ from saccade.bench.cases import Case, multiply_adds
 from saccade.bench.peers import find_peers
 from saccade.bench.plain import Plain, loop
 from saccade.nn import LIF, GatedNeuron, create_attention
-from saccade.ops.gate import gate
 from saccade.ops.norm_lif import norm_lif
 
 PLAIN, REFERENCE = "plain float32", "reference float32"
@@ -68,7 +67,7 @@ def _without_grad(way: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def time_operations(clock: Clock, copy_GBs: float) -> dict[str, Any]:
-    """Batch norm + LIF and gating, forward and backward, in bfloat16 and channels last."""
+    """Batch norm + LIF, forward and backward, in bfloat16 and channels last."""
     T, B, C, side = (2, 2, 4, 4) if clock.tiny else (6, 64, 128, 32)
     x = torch.randn(T * B, C, side, side, device=clock.device, dtype=torch.bfloat16)
     x = x.to(memory_format=torch.channels_last).unflatten(0, (T, B)).requires_grad_()
@@ -82,20 +81,10 @@ def time_operations(clock: Clock, copy_GBs: float) -> dict[str, Any]:
         "batch norm, then triton": both(partial(apart, "triton"), x),
         "one kernel": both(lambda current: norm_lif(current, norm, 0.5, 1.0, spec, "triton"), x),
     }
-    spikes = (torch.rand_like(x) < 0.2).to(x.dtype).requires_grad_()
-    a, b = (torch.randn_like(x).requires_grad_() for _ in range(2))
-    plane = torch.randn(T, B, C, 1, 1, device=clock.device, dtype=x.dtype, requires_grad=True)
     found = {"norm_lif": clock.compete(norms, "batch norm, then the reference")}
-    for name, scores in (("gate of two scores", (a, b)), ("gate per plane", (plane,))):
-        cases = {way: both(partial(gate, backend=way), spikes, *scores) for way in ("reference", "triton")}
-        found[name] = clock.compete(cases, "reference")
     # tensors moved at least: x, spikes; x, g, gradient, and again x, gradient twice in the second pass of the norm
     for row in found["norm_lif"].values():
         share(row, 8 * x.nbytes / 1e9, copy_GBs, "GB/s", "of_copy")
-    for row in found["gate of two scores"].values():
-        share(row, 11 * x.nbytes / 1e9, copy_GBs, "GB/s", "of_copy")
-    for row in found["gate per plane"].values():
-        share(row, 5 * x.nbytes / 1e9, copy_GBs, "GB/s", "of_copy")
     return found
 
 

@@ -46,7 +46,7 @@ def gate(figure: Figure, ax: Axes, shown: Gate, sample: int) -> None:
 
 def draw(run: Path) -> Figure:
     model, _ = load_weights(run)
-    test = load_data(DataRequest("digits", steps=model.steps, augment=False)).test
+    test = load_data(DataRequest("digits", steps=model.steps, augment="none")).test
     x_BTCHW = torch.stack([test[i][0] for i in range(16)])
     gates = read_gates(model, x_BTCHW.transpose(0, 1))
     T = model.steps

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=INSTRUMENTS)
     options = parser.parse_args()
 
-    splits = load_data(DataRequest(options.data, options.data_root, size=SIDE, augment=False, symmetric=True))
+    splits = load_data(DataRequest(options.data, options.data_root, size=SIDE, augment="none", symmetric=True))
     train, test = (
         make_loader(part, batch_size=BATCH, train=part is splits.train, temporal=False, seed=SEED)
         for part in (splits.train, splits.test)

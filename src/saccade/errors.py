@@ -16,12 +16,19 @@ class MissingExtraError(ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not registered: the nearest names first, then all of them."""
+def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> ValueError:
+    """The error for a name that is not registered: up to three that are near, or all if none is.
+
+    Args:
+        kind: what is named, e.g. "option".
+        name: what was given.
+        known: the names that there are.
+        of: whose name it is, e.g. "attention 'dta'".
+    """
     names = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return ValueError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(names) or 'none'}."
+    return ValueError(f"Unknown {kind} {name!r}{f' of {of}' if of else ''}. {hint}")
 
 
 def require(module: str, extra: str) -> ModuleType:

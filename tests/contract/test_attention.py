@@ -26,6 +26,8 @@ from saccade.nn.neuron import LIF
 NAMES = list_attention()
 FIXED = [name for name in NAMES if attention_class(name).fixed_steps]
 FREE = [name for name in NAMES if not attention_class(name).fixed_steps]
+OF_MEANS = [name for name in NAMES if attention_class(name).needs == "means"]
+POSITIVE = [name for name in NAMES if attention_class(name).positive]
 FROM_CURRENT = [name for name in NAMES if attention_class(name).source == "current"]
 LEARNED = [name for name in NAMES if name != "none"]
 SHAPES = [(4, 2, 6, 5, 3), (1, 3, 7, 4, 4), (5, 2, 3, 1, 1), (3, 2, 1, 4, 2), (1, 1, 1, 1, 1)]
@@ -43,6 +45,8 @@ def _seed() -> None:
 def build(
     name: str, channels: int = 6, steps: int = 4, dtype: torch.dtype = torch.float64, **options: object
 ) -> Attention:
+    """On the spikes, unless told otherwise: then every module takes `module(spikes, current)`."""
+    options = {"placement": "spikes", **options}
     return create_attention(name, channels=channels, steps=steps, **options).to(dtype)
 
 
@@ -60,7 +64,7 @@ def message(text: str) -> str:
 
 
 def test_the_registry_is_what_the_manual_says() -> None:
-    names = "none tla cla tcja txa tna dta ta ca sa tca tcsa gac se eca cbam"
+    names = "none tla cla tcja txa tna dta ta ca sa tca tsa csa tcsa tasnn gac se eca cbam"
     assert names.split() == NAMES
 
 
@@ -81,7 +85,7 @@ def test_forward_is_gate_times_spikes(name: str, shape: tuple[int, ...]) -> None
 
 @every_learned
 def test_the_gate_listens_to_its_source_alone(name: str) -> None:
-    module = build(name, placement="spikes")
+    module = build(name)
     spikes, current = signal()
     other_spikes, other_current = signal()
     if module.source == "current":
@@ -124,6 +128,52 @@ def test_gradient_is_the_derivative(name: str) -> None:
         return module(source, source)
 
     assert torch.autograd.gradcheck(gated, (current, *weights))
+
+
+# --- what a module says it is
+
+
+@every_module
+def test_it_says_what_it_is(name: str) -> None:
+    cls = attention_class(name)
+    assert cls.source in ("spikes", "current")
+    assert cls.needs in ("means", "full")
+    assert cls.looks_at_steps in ("own", "past", "all")
+    assert name == "none" or cls.published_at
+    assert create_attention(name, 6, 4).placement == cls.published_placement
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", OF_MEANS)
+def test_a_gate_of_means_needs_the_means_alone(name: str, shape: tuple[int, ...]) -> None:
+    module = build(name, channels=shape[2], steps=shape[0])
+    source = torch.randn(shape, dtype=torch.float64)
+    means = source.mean(dim=(3, 4), keepdim=True)
+    gate = module.gate(source, source)
+    assert gate.shape == means.shape
+    torch.testing.assert_close(module.gate(means, means), gate, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_a_positive_gate_is_never_negative(name: str) -> None:
+    module = build(name)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=3)
+    source = 5 * torch.randn(4, 2, 6, 5, 3, dtype=torch.float64)
+    assert module.gate(source, source).min() >= 0
+
+
+@every_module
+def test_it_looks_at_no_other_steps_than_it_says(name: str) -> None:
+    """Step t of the gate stays what it is when steps that it says it does not look at change."""
+    module = build(name).eval()
+    source, other = (torch.randn(4, 2, 6, 5, 3, dtype=torch.float64) for _ in range(2))
+    gate = module.gate(source, source).expand(source.shape)
+    for t in range(4):
+        seen = {"own": [t], "past": range(t + 1), "all": range(4)}[module.looks_at_steps]
+        mixed = torch.stack([source[s] if s in seen else other[s] for s in range(4)])
+        found = module.gate(mixed, mixed).expand(source.shape)
+        torch.testing.assert_close(found[t], gate[t], rtol=0, atol=1e-12)
 
 
 # --- precision, layout, state
@@ -338,22 +388,21 @@ def test_sizes_that_make_no_sense(name: str, size: int) -> None:
 
 
 def test_unknown_name() -> None:
-    text = f"Unknown attention 'tjca'. Did you mean 'tca' or 'tcsa' or 'tcja'? Known: {', '.join(sorted(NAMES))}."
+    text = "Unknown attention 'tjca'. Did you mean 'tca' or 'tcsa' or 'tcja'?"
     with pytest.raises(ValueError, match=message(text)):
         create_attention("tjca", 6, 4)
 
 
 @every_module
 def test_unknown_option(name: str) -> None:
-    known = sorted(attention_options(name))
-    assert "placement" in known
-    text = f"Unknown option of attention {name!r} 'placment'. Did you mean 'placement'? Known: {', '.join(known)}."
+    assert "placement" in attention_options(name)
+    text = f"Unknown option 'placment' of attention {name!r}. Did you mean 'placement'?"
     with pytest.raises(ValueError, match=message(text)):
         create_attention(name, 6, 4, placment="spikes")
 
 
 def test_unknown_option_of_a_kernel() -> None:
-    text = "Unknown option of attention 'tcja' 'kernel_tme'. Did you mean 'kernel_time' or "
+    text = "Unknown option 'kernel_tme' of attention 'tcja'. Did you mean 'kernel_time' or "
     with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
         create_attention("tcja", 6, 4, kernel_tme=3)
 

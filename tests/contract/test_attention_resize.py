@@ -26,7 +26,7 @@ def _seed() -> None:
 
 
 def build(name: str, steps: int = 4, channels: int = 6) -> Attention:
-    return create_attention(name, channels=channels, steps=steps).double()
+    return create_attention(name, channels=channels, steps=steps, placement="spikes").double()
 
 
 def still(steps: int) -> Tensor:

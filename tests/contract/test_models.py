@@ -135,11 +135,11 @@ def test_bad_arguments_get_a_sentence(name):
             small(name, **{option: 0})
     with pytest.raises(ValueError, match=r"Unknown attention 'tcjaa'. Did you mean 'tcja'"):
         small(name, attention="tcjaa")
-    with pytest.raises(ValueError, match=r"option of attention 'tcja' 'kernel_tme'. Did you mean 'kernel_time'"):
+    with pytest.raises(ValueError, match=r"option 'kernel_tme' of attention 'tcja'. Did you mean 'kernel_time'"):
         small(name, attention="tcja", attention_options={"kernel_tme": 3})
     with pytest.raises(ValueError, match="placement must be 'spikes' or 'current', not 'spike'"):
         small(name, placement="spike")
-    with pytest.raises(ValueError, match=f"Unknown option of model '{name}' 'widht'. Did you mean 'width'"):
+    with pytest.raises(ValueError, match=f"Unknown option 'widht' of model '{name}'. Did you mean 'width'"):
         small(name, widht=1)
 
 

@@ -23,7 +23,7 @@ from saccade.train.config import Experiment
 from saccade.train.run import train
 
 CLASSES = 4
-SAMPLES = 42
+SAMPLES = 82
 
 
 class OneByOne(Dataset):
@@ -48,7 +48,7 @@ def random_data(request):
     labels = torch.arange(SAMPLES) % CLASSES
     samples = torch.randint(256, (SAMPLES, *shape), dtype=torch.uint8, generator=draw)
     samples = samples // 2 + (32 * labels).to(torch.uint8).view(-1, *[1] * len(shape))
-    augment = Jitter(2, mirror=True) if request.augment else None
+    augment = Jitter(2, mirror=True) if request.augment != "none" else None
     parts = [ImageTensors(samples, labels, (96.0,), (48.0,), a) for a in (augment, None)]
     info = DataInfo("random", CLASSES, shape[-3], (side, side), not pictures, tuple("abcd"))
     learned = OneByOne(parts[0]) if str(request.root) == "files" else parts[0]
@@ -57,21 +57,23 @@ def random_data(request):
 
 BASE = replace(
     get_recipe("digits-dta"),
-    **{"model": "msresnet18", "width": 0.08, "steps": 2, "attention": "dta", "batch_size": 8, "epochs": 4, "lr": 0.05},
+    **{"model": "msresnet18", "width": 0.08, "steps": 2, "attention": "dta", "batch_size": 8, "epochs": 2, "lr": 0.05},
     **{"optimizer": "sgd", "warmup_epochs": 0, "precision": "float64", "device": "cpu", "sync_batchnorm": True},
     **{"mix": "none", "cutout": 0, "label_smoothing": 0.0, "loss": "ce", "ema_decay": 0.0, "max_batches": None},
-    **{"attention_options": {}, "model_options": {}, "validation": 0.0, "image_size": 12, "augment": True},
+    **{"attention_options": {}, "model_options": {}, "validation": 0.0, "image_size": 12, "augment": "standard"},
 )
-DROPOUT = {"model": "dvsgesture_net", "image_size": 32, "model_options": {"dropout": 0.4}, "width": 0.1}
+DROPOUT = {"model": "fashion_net", "image_size": 12, "width": 0.1, "steps": 4}
+DROPOUT["model_options"] = {"dropout": 0.2, "output_neuron": False}
 CASES: dict[str, Experiment] = {
     "ce": BASE,
     "tet-in-parts": replace(BASE, loss="tet", attention="tcja", accumulate=2, label_smoothing=0.1),
-    "mse-dropout": replace(BASE, loss="mse", attention="none", **DROPOUT),
+    "smse-dropout": replace(BASE, loss="smse", attention="none", **DROPOUT),
+    "mse": replace(BASE, loss="mse", attention="cbam", steps=1),
     "cutmix-average": replace(BASE, mix="cutmix", cutout=4, ema_decay=0.8, optimizer="adamw", lr=0.01),
     "mixup-files": replace(BASE, mix="mixup", data="folder", data_root="files"),
     "checkpointing": replace(BASE, grad_checkpointing=True, gradient_clip=0.5),
     "vae-mmd": replace(
-        get_recipe("mnist-fsvae"), width=0.1, steps=7, batch_size=8, epochs=4, precision="float64", device="cpu",
+        get_recipe("mnist-fsvae"), width=0.1, steps=7, batch_size=8, epochs=2, precision="float64", device="cpu",
         sync_batchnorm=True, image_size=32, model_options={"latent": 8, "k": 4}, data="random",
     ),
 }  # fmt: skip

@@ -66,7 +66,8 @@ def test_a_row_parses_and_builds(recipe, words):
     assert bool(gates) == (experiment.attention != "none")
     for gate in gates:
         assert {name: option(gate, name) for name in experiment.attention_options} == experiment.attention_options
-        assert gate.placement == experiment.placement
+        placement = experiment.placement
+        assert gate.placement == (gate.published_placement if placement == "published" else placement)
     if "attention_place" in experiment.model_options:
         assert (len(gates) > 1) == (experiment.model_options["attention_place"] == "blocks")
 

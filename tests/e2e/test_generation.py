@@ -160,7 +160,7 @@ def test_wrong_kinds_of_runs(run_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--data", "digits"], "'digits' holds event counts. Choose images."),
+        (["--data", "digits"], "'digits' holds sequences. Choose images."),
         (["--mix", "mixup"], "use mix='none'"),
         (["--loss", "ce"], "its loss is one of mmd, kld, not 'ce'"),
         (["--image-size", "28"], "power of two"),

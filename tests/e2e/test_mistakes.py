@@ -12,6 +12,7 @@ from PIL import Image
 from saccade import cli
 from saccade.cli import main
 
+INSIDE = ("report", "cam", "gates", "energy")
 MISTAKES = {
     "": (["train", "digit-dta"], r"Unknown recipe 'digit-dta'. Did you mean 'digits-dta'"),
     "verb": (["trian"], "Unknown command 'trian'. Did you mean 'train'"),
@@ -19,8 +20,8 @@ MISTAKES = {
     "attention": (["train", "--attention", "tjca"], "Unknown attention 'tjca'. Did you mean"),
     "option": (["train", "--atention", "tcja"], "Unknown option '--atention'. Did you mean '--attention'"),
     "data": (["train", "--data", "digit"], "Unknown data set 'digit'. Did you mean 'digits'"),
-    "gate": (["train", "--attention-options", "kernel", "3"], "Unknown option of attention 'dta' 'kernel'"),
-    "network": (["train", "--model-options", "depth", "3"], "Unknown option of model 'msresnet18' 'depth'"),
+    "gate": (["train", "--attention-options", "kernel", "3"], "Unknown option 'kernel' of attention 'dta'"),
+    "network": (["train", "--model-options", "depth", "3"], "Unknown option 'depth' of model 'msresnet18'"),
     "twice": (["train", "--model-options", "steps", "3"], "model_options cannot set steps"),
     "backend": (["train", "--backend", "cuda"], "Unknown LIF backend 'cuda'"),
     "width 0": (["train", "--width", "0"], "width must be a finite number above 0, not 0.0"),
@@ -30,10 +31,13 @@ MISTAKES = {
     "epochs": (["train", "--epochs", "0"], "epochs must be a whole number, 1 or more, not 0"),
     "steps": (["train", "--steps", "0"], "steps must be a whole number, 1 or more, not 0"),
     "too small": (["train", "--model", "vggsnn", "--image-size", "8"], "halves its input 4 times"),
+    "loss": (["train", "--loss", "hinge"], "Unknown loss 'hinge'"),
     "generator": (["train", "--model", "fsvae"], "fsvae generates images, so its loss is one of mmd, kld, not 'tet'"),
     "which run": (["train", "--resume"], "--resume needs --run-dir"),
     "no run": (["eval", "nowhere"], "nowhere is not the folder of a run"),
     "recipes": (["recipes", "x"], "Unknown recipe 'x'"),
+    "no folder": (["train", "--run-dir", "/proc/x", "--max-batches", "1"], "The folder /proc/x cannot be made"),
+    **{f"{verb} of nothing": ([verb], f"saccade {verb} needs the folder of a run") for verb in INSIDE},
 }
 
 
@@ -55,7 +59,7 @@ def test_wrong_types_are_refused_by_option(capsys):
         main(["train", "--epochs", "1.5"])
     assert "--epochs" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["train", "--loss", "hinge"])
+        main(["train", "--mix", "hinge"])
     assert "Expected one of" in capsys.readouterr().err
 
 

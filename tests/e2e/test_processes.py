@@ -93,7 +93,7 @@ def test_result_and_card_say_how_a_batch_was_shared(runs):
             8,
         )
         assert result["batch_norm_sees"].startswith("4 samples")
-        assert result["steps_per_epoch"] == 5
+        assert result["steps_per_epoch"] == 10
         assert "whole batch of 8" in result["learning_rate_is"]
 
 

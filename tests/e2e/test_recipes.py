@@ -7,7 +7,8 @@ from stand_in import BATCH, small, stand_in
 
 from saccade.data import CATALOG
 from saccade.data.catalog import CatalogEntry
-from saccade.recipes import get_recipe, list_recipes, recipe, recipe_text
+from saccade.recipes import get_recipe, list_recipes, papers_score, recipe, recipe_text
+from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.run import train
 
@@ -16,8 +17,11 @@ from saccade.train.run import train
 def test_a_recipe_takes_two_steps(name, tmp_path, monkeypatch):
     experiment = get_recipe(name)
     monkeypatch.setitem(CATALOG, experiment.data, CatalogEntry(stand_in, "", None))
-    result = train(small(experiment), tmp_path / "run")
+    paper = papers_score(small(experiment))
+    result = train(small(experiment), tmp_path / "run", paper=paper)
     assert result["recipe"] == name
+    assert result["paper"] == paper
+    assert ("as quoted, not checked by us" in result_table(result)) == (paper is not None)
     assert result["test_samples"] == 2 * BATCH
     assert (tmp_path / "run" / "weights.safetensors").is_file()
 

@@ -12,6 +12,10 @@ import torch
 from saccade.cli import main
 from saccade.models.weights import load_weights
 from saccade.train import learning, schedule
+from saccade.train.build import build_loaders
+from saccade.train.run_folder import RunFolder
+from saccade.train.run_folder import read_json as read
+from saccade.train.task import ClassificationTask
 
 TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]
 
@@ -104,13 +108,80 @@ def test_a_finished_run_is_not_trained_again(run_dir, capsys):
 def test_a_finished_run_can_be_given_more_epochs_but_not_fewer(run_dir, tmp_path, capsys):
     longer = tmp_path / "longer"
     shutil.copytree(run_dir, longer)
-    code, out, _ = saccade(capsys, "train", "--run-dir", longer, "--resume", "--epochs", 3)
+    code, out, _ = saccade(capsys, "train", "--run-dir", longer, "--resume", "--epochs", 4)
     assert code == 0
-    assert "epoch 3/3" in out
-    assert "epoch 2/3" not in out
+    assert "epoch 3/4" in out
+    assert "epoch 2/4" not in out
+    said = "planned for 2 epochs, and for 4 after epoch 2: from there on the learning rate follows the schedule over 4"
+    assert said in out
+    assert said in read(longer / "result.json")["extended"]
+    assert said in read(longer / "card.json")["score"]["extended"]
+    # the score and the weights of the shorter run are kept, apart
+    for file in ("result.json", "weights.safetensors", "card.json"):
+        assert (longer / "earlier" / "epochs-2" / file).read_bytes() == (run_dir / file).read_bytes()
     code, _, err = saccade(capsys, "train", "--run-dir", longer, "--resume", "--epochs", 1)
     assert code == 2
-    assert "has 3 epochs behind it" in err
+    assert "has 4 epochs behind it" in err
+
+
+def test_the_learning_rate_goes_on_where_the_longer_schedule_has_it(run_dir, tmp_path, monkeypatch):
+    """The checkpoint of a finished run holds the end of its cosine, zero; the first step took it."""
+    longer = tmp_path / "longer"
+    shutil.copytree(run_dir, longer)
+    used = []
+    step = ClassificationTask.training_step
+
+    def watched(self, batch, index):
+        used.append(self.optimizers().param_groups[0]["lr"])
+        return step(self, batch, index)
+
+    monkeypatch.setattr(ClassificationTask, "training_step", watched)
+    assert main(["train", "--run-dir", str(longer), "--resume", "--epochs", "4"]) == 0
+    peak = read(longer / "config.json")["lr"]
+    assert used == [peak * schedule.learning_rate_factor(i, 8, 1) for i in range(4, 8)]
+
+
+def test_an_extended_run_that_is_killed_shows_no_score(run_dir, tmp_path, capsys, monkeypatch):
+    longer = tmp_path / "longer"
+    shutil.copytree(run_dir, longer)
+    assert main(["gates", str(longer), "--samples", "2"]) == 0
+
+    def stop(self, batch, index):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassificationTask, "training_step", stop)
+        assert main(["train", "--run-dir", str(longer), "--resume", "--epochs", "4"]) == 130
+    capsys.readouterr()
+    assert main(["report", str(longer)]) == 0
+    page = (longer / "report" / "report.md").read_text()
+    assert "it is not finished, so there is no test score" in page
+    assert "Gates are left out: they are of other weights than the run's" in page
+    assert saccade(capsys, "eval", longer)[0] == 2
+    assert main(["train", "--run-dir", str(longer), "--resume", "--epochs", "4"]) == 0
+    assert "and for 4 after epoch 2" in read(longer / "result.json")["extended"]
+
+
+def test_a_score_that_was_cut_short_says_so_and_has_every_class(tmp_path, capsys):
+    """The test part is in class order: its first samples are of one class."""
+    run = tmp_path / "run"
+    words = ["--batch-size", 16, "--epochs", 1, "--run-dir", run]
+    code, out, _ = saccade(capsys, "train", "digits-dta", *TINY, *words)
+    assert code == 0
+    said = "32 of 355 samples, spread over the whole set"
+    assert f"CUT SHORT: {said}" in out
+    assert read(run / "result.json")["cut_short"] == said
+    card = read(run / "card.json")
+    assert card["score"]["cut_short"] == said
+    assert "license" not in card  # whose weights they are, their owner says
+    code, out, _ = saccade(capsys, "eval", run)
+    assert f"CUT SHORT: {said}" in out
+    assert "of 355 samples\n" in out
+    assert main(["report", str(run)]) == 0
+    assert said in (run / "report" / "report.html").read_text()
+    experiment = RunFolder(run).read_config()
+    labels = torch.cat([labels for _, labels in build_loaders(experiment).test])
+    assert labels.unique().tolist() == list(range(10))
 
 
 def test_eval_scores_the_whole_test_part_of_the_saved_weights(run_dir, capsys):

@@ -73,6 +73,22 @@ def tca(x_b: Array, w: dict[str, Array]) -> Array:
     return g_t * sigmoid(channel_score(g_t * x_b, w, "ca.mlp"))
 
 
+def tsa(x_b: Array, w: dict[str, Array]) -> Array:
+    g_t = sigmoid(time_score(x_b, w, "ta.mlp"))
+    return g_t * sigmoid(space_score(g_t * x_b, w, "sa.conv.weight"))
+
+
+def csa(x_b: Array, w: dict[str, Array]) -> Array:
+    g_c = sigmoid(channel_score(x_b, w, "ca.mlp"))
+    return g_c * sigmoid(space_score(g_c * x_b, w, "sa.conv.weight"))
+
+
+def tasnn(x_b: Array, w: dict[str, Array]) -> Array:
+    z = np.array([x_t.mean() for x_t in x_b])
+    hidden = np.maximum(w["mlp.squeeze.weight"] @ z + w["mlp.squeeze.bias"], 0)
+    return sigmoid(w["mlp.excite.weight"] @ hidden + w["mlp.excite.bias"])[:, None, None, None]
+
+
 def tcsa(x_b: Array, w: dict[str, Array]) -> Array:
     g_tc = tca(x_b, w)
     return g_tc * sigmoid(space_score(g_tc * x_b, w, "sa.conv.weight"))
@@ -106,7 +122,7 @@ def cbam(x_b: Array, w: dict[str, Array]) -> Array:
     return np.stack(gates)
 
 
-FORMULAS = {f.__name__: f for f in (ta, ca, sa, tca, tcsa, gac, se, eca, cbam)}
+FORMULAS = {f.__name__: f for f in (ta, ca, sa, tca, tsa, csa, tcsa, tasnn, gac, se, eca, cbam)}
 OPTIONS: list[tuple[str, dict[str, int]]] = [
     *((name, {}) for name in FORMULAS),
     ("ta", {"reduction": 2}),
@@ -114,6 +130,9 @@ OPTIONS: list[tuple[str, dict[str, int]]] = [
     ("sa", {"kernel_size": 4}),
     ("tca", {"reduction_time": 2, "reduction_channel": 5}),
     ("tcsa", {"reduction_time": 1, "reduction_channel": 2, "kernel_size": 2}),
+    ("tsa", {"reduction_time": 2, "kernel_size": 5}),
+    ("csa", {"reduction_channel": 3, "kernel_size": 5}),
+    ("tasnn", {"reduction": 2}),
     ("gac", {"reduction": 1, "kernel_size": 3}),
     ("se", {"reduction": 4}),
     ("eca", {"kernel_channel": 4}),
@@ -135,7 +154,7 @@ def test_gate_is_the_formula(name: str, options: dict[str, int], shape: tuple[in
     torch.manual_seed(0)
     module = create_attention(name, channels=shape[2], steps=shape[0], **options).double()
     source = torch.randn(shape, dtype=torch.float64)
-    gate = module.gate(source, source).detach().expand(shape).numpy()
+    gate = module.compute_gate(source).detach().expand(shape).numpy()
     np.testing.assert_allclose(gate, by_formula(module, name, source), rtol=0, atol=1e-12)
 
 
@@ -179,7 +198,7 @@ def test_bottlenecks_never_vanish() -> None:
     assert create_attention("se", channels=3, steps=4).mlp.squeeze.out_features == 1
 
 
-@pytest.mark.parametrize("name", ["ta", "tca", "tcsa"])
+@pytest.mark.parametrize("name", ["ta", "tca", "tsa", "tcsa", "tasnn"])
 def test_small_bottlenecks_are_born_alive(name: str) -> None:
     """At T=4 the hidden width is 1; were its sign left to chance, half of these gates would not notice their input."""
     spikes = (torch.rand(4, 2, 8, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.2).float()
@@ -190,7 +209,7 @@ def test_small_bottlenecks_are_born_alive(name: str) -> None:
         assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters()), seed
 
 
-@pytest.mark.parametrize("name", ["ta", "ca", "tca", "gac", "se", "cbam"])
+@pytest.mark.parametrize("name", ["ta", "ca", "tca", "tasnn", "gac", "se", "cbam"])
 def test_bad_reduction_names_the_module(name: str) -> None:
     option = "reduction_time" if name == "tca" else "reduction"
     with pytest.raises(ValueError, match=f"^{name.upper()}: {option} must be a positive integer, not 0.$"):

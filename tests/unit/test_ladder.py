@@ -13,7 +13,8 @@ import saccade
 
 PACKAGE = Path(saccade.__file__).parent
 
-EVERYONE = {"errors", "atomic"}  # the sentences for users; writing files under a temporary name
+# the sentences for users; writing files under a temporary name; how the CPU loops are compiled
+EVERYONE = {"errors", "atomic", "compiled"}
 LADDER = {
     "data": set(),
     "ops": set(),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import saccade
-from saccade.nn import ThresholdBatchNorm, TimeFolded, VotingReadout, membrane_readout, readout
+from saccade.nn import ThresholdBatchNorm, TimeFolded, VotingReadout, mean_readout, membrane_readout
 from saccade.ops import Surrogate
 
 NEURONS = {
@@ -104,12 +104,9 @@ def test_threshold_batch_norm(shape):
 
 def test_readouts():
     x = currents(4, 2, 3)
-    assert torch.equal(readout(x), x.mean(0))
-    assert torch.equal(readout(x, "last"), x[-1])
+    assert torch.equal(mean_readout(x), x.mean(0))
     expected = sum(0.8 ** (3 - t) * x[t] for t in range(4))
     torch.testing.assert_close(membrane_readout(x), expected)
     torch.testing.assert_close(VotingReadout(3)(x)[..., 0], x.mean(-1))
-    with pytest.raises(ValueError, match=r"Unknown readout 'lst'. Did you mean 'last'"):
-        readout(x, "lst")
     with pytest.raises(ValueError, match="groups 2 neurons per class, but the input has 3 features"):
         VotingReadout(2)(x)

@@ -94,12 +94,27 @@ def test_all_options_come_from_the_card():
         ("msresnet18", {"attention": "tcja"}, r"attention='tcja' \(the card has 'dta'\)"),
         ("msresnet18", {"stem_neuron": False}, r"stem_neuron=False \(the card has True\)"),
         ("msresnet18", {"attention_options": {"hidden": 3}}, r"attention_options=\{'hidden': 3\} \(the card has"),
-        ("msresnet18", {"num_clases": 10}, r"Unknown option of model 'msresnet18' 'num_clases'"),
+        ("msresnet18", {"num_clases": 10}, r"Unknown option 'num_clases' of model 'msresnet18'"),
     ],
 )
 def test_what_contradicts_the_card_is_named(name, options, said):
     with pytest.raises(ValueError, match=said):
         saccade.create_model(name, weights="digits-dta", **options)
+
+
+def test_a_card_of_before_that_names_no_placement_means_the_spikes(tmp_path):
+    model = saccade.create_model("msresnet18", steps=2, width=0.06, attention="ta")
+    assert model.attention_modules()["stem_neuron"].placement == "current"
+    save_weights(tmp_path / "weights.safetensors", model, {})
+    assert saccade.create_model(weights=tmp_path).attention_modules()["stem_neuron"].placement == "current"
+    assert saccade.create_model(weights=tmp_path, placement="current").attention == "ta"
+    with pytest.raises(ValueError, match="placement='spikes'"):
+        saccade.create_model(weights=tmp_path, placement="spikes")
+
+    card = json.loads((tmp_path / "card.json").read_text())
+    del card["model"]["placement"]  # 0.1.0 wrote only what it was told
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    assert saccade.create_model(weights=tmp_path).attention_modules()["stem_neuron"].placement == "spikes"
 
 
 def test_the_length_of_a_resized_network_is_the_one_asked_for(tmp_path):

@@ -171,7 +171,7 @@ def test_attention_before_the_readout(name, images):
     x = []
     model.decoder.readout.register_forward_pre_hook(lambda _, args: x.append(args[0]))
     images = model.decode(z)
-    gate = model.attention_modules()["decoder.readout.gate"].gate(x[0], x[0])
+    gate = model.attention_modules()["decoder.readout.gate"].compute_gate(x[0])
     torch.testing.assert_close(images, (gate * x[0]).mean(0).tanh())
 
 

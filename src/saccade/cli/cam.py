@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saccade.cli.arguments import check_count, parse
-from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, open_run
+from saccade.cli.arguments import check_count
+from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, open_run, parse_inside
 from saccade.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class CamArguments(InsideArguments):
 def main(words: Sequence[str]) -> int:
     """Draw and test, run by run; with several, draw the rows of all in one figure."""
     text = "Grad-CAM over time. Several runs on the same data give the rows of one figure."
-    arguments = parse(CamArguments, words, "saccade cam", text=text)
+    arguments = parse_inside(CamArguments, words, "cam", text)
     check_count("deletion_samples", arguments.deletion_samples, least=0)
     if arguments.explain not in ("predicted", "true") and not arguments.explain.isdigit():
         raise unknown_name("class to explain", arguments.explain, ("predicted", "true", "NUMBER"))

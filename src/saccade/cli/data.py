@@ -53,7 +53,7 @@ class Frames:
         """As the library takes it."""
         from saccade.data.events import FrameSpec
 
-        return FrameSpec(self.steps, self.by, self.window_us, None if self.size is None else (self.size, self.size))
+        return FrameSpec(self.steps, self.by, self.window_us, self.size)
 
 
 @dataclass(kw_only=True)
@@ -114,6 +114,7 @@ def list_sets(words: Sequence[str]) -> int:
     arguments = parse(ListArguments, words, "saccade data list", text=VERBS["list"][1])
 
     from saccade.data import CATALOG
+    from saccade.data.augment import POLICIES
     from saccade.data.events import EVENT_SETS
 
     root = arguments.root
@@ -126,6 +127,8 @@ def list_sets(words: Sequence[str]) -> int:
         _list_one(arguments.name, root)
     elif not arguments.name:
         print("\n`saccade data list NAME` says where recordings of an event camera go, and the hashes of the archives.")
+        policies = [(name, policy.summary) for name, policy in sorted(POLICIES.items())]
+        print(f"\nAugmentation policies, besides standard (the data set's own) and none:\n{format_table(policies)}")
     return 0
 
 

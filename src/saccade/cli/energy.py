@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from saccade.cli.arguments import check_count, parse
-from saccade.cli.inside import InsideArguments, OpenRun, open_run
+from saccade.cli.arguments import check_count
+from saccade.cli.inside import InsideArguments, OpenRun, open_run, parse_inside
 
 if TYPE_CHECKING:
     from saccade.probe import CostTable, EnergyReport, LayerFiring
@@ -26,7 +26,7 @@ class EnergyArguments(InsideArguments):
 def main(words: Sequence[str]) -> int:
     """Measure every run and print the layers, the sums, the formula and its sources."""
     text = "Operations and energy per sample from real spikes, with the gates, against ReLU at T=1; and firing rates."
-    arguments = parse(EnergyArguments, words, "saccade energy", text=text)
+    arguments = parse_inside(EnergyArguments, words, "energy", text)
     check_count("samples", arguments.samples)
 
     from saccade.probe import cost_table

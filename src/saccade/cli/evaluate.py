@@ -12,7 +12,7 @@ import tyro
 from saccade.cli.arguments import check_count, parse
 from saccade.cli.inside import OpenRun
 from saccade.errors import require
-from saccade.report.table import format_table
+from saccade.report.table import accuracy_text, format_table
 
 if TYPE_CHECKING:
     from saccade.data import BatchLoader
@@ -72,6 +72,7 @@ def main(words: Sequence[str]) -> int:
         data_root=arguments.data_root or experiment.data_root,
         steps=arguments.steps or experiment.steps,
         batch_size=arguments.batch_size or experiment.batch_size,
+        max_batches=None,
     )
     machine = choose_machine(experiment)
     loaders = build_loaders(experiment)
@@ -80,9 +81,9 @@ def main(words: Sequence[str]) -> int:
     scores = evaluate(model.to(machine.device), loaders.test, loaders.info.num_classes, loss, machine)
 
     rows = [
-        ("test accuracy", f"{scores.accuracy:.2%} of {scores.samples} samples"),
+        ("test accuracy", accuracy_text(scores.accuracy, scores.samples)),
         *([("test top-5 accuracy", f"{scores.top5:.2%}")] if scores.top5 is not None else []),
-        ("on its card", f"{card['score']['test_accuracy']:.2%} of {card['score']['samples']} samples"),
+        ("on its card", accuracy_text(card["score"]["test_accuracy"], card["score"]["samples"], card["score"])),
         ("test loss", f"{scores.loss:.4f}"),
         ("parameters", f"{sum(p.numel() for p in model.parameters()):,}"),
         ("firing rate", f"{scores.firing_rate:.4f} spikes per neuron and step"),
@@ -94,7 +95,9 @@ def main(words: Sequence[str]) -> int:
     per_class = zip(loaders.info.class_names, scores.per_class, strict=True)
     print(format_table([(name, f"{accuracy:.2%}") for name, accuracy in per_class], ("class", "accuracy")))
     if arguments.anytime:
-        run = OpenRun(folder.path, experiment, model, loaders.info, loaders.test.dataset, machine.device)
+        run = OpenRun(
+            folder.path, experiment, model, card["sha256"], loaders.info, loaders.test.dataset, machine.device
+        )
         print(f"\n{probe_anytime(run, loaders.test, arguments.thresholds)}")
     return 0
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from saccade.cli.arguments import check_count, parse
-from saccade.cli.inside import InsideArguments, OpenRun, open_run
+from saccade.cli.arguments import check_count
+from saccade.cli.inside import InsideArguments, OpenRun, open_run, parse_inside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ class GatesArguments(InsideArguments):
 
 def main(words: Sequence[str]) -> int:
     """Read the gates of every run and print them."""
-    arguments = parse(GatesArguments, words, "saccade gates", text="The gates of the attention modules.")
+    arguments = parse_inside(GatesArguments, words, "gates", "The gates of the attention modules.")
     check_count("samples", arguments.samples)
 
     from saccade.report.table import format_table

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from saccade.atomic import replacing, write_text
-from saccade.cli.arguments import check_count
+from saccade.cli.arguments import check_count, parse
 from saccade.errors import require
 from saccade.report.content import PROBE
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class InsideArguments:
     """Which runs, and where they are looked at."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")] = ()
     """Folders of finished runs."""
     data_root: str | None = None
     """Folder that holds the data sets; default: the run's."""
@@ -46,6 +46,8 @@ class OpenRun:
     path: Path
     experiment: Experiment
     model: SpikingNetwork
+    weights_sha256: str
+    """Goes into every file of findings, so that those of other weights are not shown beside these."""
     info: DataInfo
     dataset: Any
     device: Any
@@ -85,7 +87,8 @@ class OpenRun:
         if arrays is not None:
             with replacing(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
                 np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        full = {"data": self.info.name, "class_names": list(self.info.class_names), **content}
+        of = {"weights_sha256": self.weights_sha256, "data": self.info.name}
+        full = {**of, "class_names": list(self.info.class_names), **content}
         write_text(folder / f"{name}.json", json.dumps(_finite(full), indent=1, allow_nan=False) + "\n")
 
     def draw(self, name: str, figure: Figure) -> Path:
@@ -93,6 +96,17 @@ class OpenRun:
         from saccade.report.figures import write_png
 
         return write_png(self.path / PROBE / f"{name}.png", figure)
+
+
+Arguments = TypeVar("Arguments", bound=InsideArguments)
+
+
+def parse_inside(kind: type[Arguments], words: Sequence[str], verb: str, text: str) -> Arguments:
+    """The arguments of a verb that looks into runs; ValueError if no run is named."""
+    arguments = parse(kind, words, f"saccade {verb}", text=text)
+    if not arguments.runs:
+        raise ValueError(f"saccade {verb} needs the folder of a run: saccade {verb} RUN. `saccade train` makes one.")
+    return arguments
 
 
 def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
@@ -113,7 +127,7 @@ def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
 
     folder = find_run(path)
     device = choose_device(arguments.device)
-    model, _ = load_weights(path)
+    model, card = load_weights(path)
     experiment = folder.read_config()
     experiment = replace(
         experiment,
@@ -123,7 +137,7 @@ def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
     )
     loaders = build_loaders(experiment)
     dataset: Any = loaders.test.dataset
-    return OpenRun(path, experiment, model.to(device), loaders.info, dataset.dataset, device)
+    return OpenRun(path, experiment, model.to(device), card["sha256"], loaders.info, dataset.dataset, device)
 
 
 def check_classifies(run: OpenRun) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saccade.cli.arguments import parse
-from saccade.cli.inside import InsideArguments, OpenRun, open_run
+from saccade.cli.inside import InsideArguments, OpenRun, open_run, parse_inside
 from saccade.errors import require
-from saccade.report.content import PROBE, read_run
+from saccade.report.content import PROBE, read_run, runs_in
 
 if TYPE_CHECKING:
     from saccade.probe import CostTable
@@ -31,11 +31,11 @@ class ReportArguments(InsideArguments):
 def main(words: Sequence[str]) -> int:
     """Write the page and say where it is."""
     text = "A self-contained page (HTML, and the same as Markdown) about one run, or comparing several."
-    arguments = parse(ReportArguments, words, "saccade report", text=text)
+    arguments = parse_inside(ReportArguments, words, "report", text)
     for library in ("matplotlib", "jinja2"):
         require(library, "report")
     if arguments.probe:
-        for path in arguments.runs:
+        for path in chain.from_iterable(map(runs_in, arguments.runs)):
             print(f"Looking into {path}", flush=True)
             probe_all(open_run(path, arguments), arguments)
 

@@ -12,7 +12,7 @@ import tyro
 
 from saccade.cli.arguments import Options, parse
 from saccade.errors import require
-from saccade.recipes import get_recipe, list_recipes, recipe_text
+from saccade.recipes import get_recipe, list_recipes, papers_score, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
@@ -69,11 +69,12 @@ def main(words: Sequence[str]) -> int:
     if folder.is_finished(experiment):
         print(f"The run in {run_dir} is finished already; this is its result.")
     try:
-        result = train(experiment, run_dir, arguments.resume)
+        result = train(experiment, run_dir, arguments.resume, papers_score(experiment))
     except KeyboardInterrupt:
         again = f"saccade train {experiment.recipe} --run-dir {shlex.quote(str(run_dir))} --resume"
         raise KeyboardInterrupt(f"Stopped. Go on from the last whole epoch with: {again}") from None
-    print(result_table(result))
+    if result:  # one of several processes says it for all
+        print(result_table(result))
     return 0
 
 

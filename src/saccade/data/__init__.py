@@ -8,7 +8,7 @@ Importing this registers every data set; none is read, and no optional library i
 """
 
 from saccade.data import digits, events, folder, images  # registers the data sets
-from saccade.data.augment import cutout
+from saccade.data.augment import Jitter, PerSample, cutout, list_policies, register_policy
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
     CATALOG,
@@ -23,7 +23,7 @@ from saccade.data.catalog import (
 from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
-from saccade.data.split import split_every, split_last
+from saccade.data.split import split_every, split_last, spread
 
 __all__ = [
     "CATALOG",
@@ -32,6 +32,8 @@ __all__ = [
     "DataRequest",
     "DataSplits",
     "ImageTensors",
+    "Jitter",
+    "PerSample",
     "cutout",
     "default_root",
     "digits",
@@ -40,12 +42,15 @@ __all__ = [
     "folder",
     "images",
     "list_data",
+    "list_policies",
     "load_data",
     "make_loader",
     "mix_batch",
     "register_data",
+    "register_policy",
     "saccade_path",
     "simulate_camera",
     "split_every",
     "split_last",
+    "spread",
 ]

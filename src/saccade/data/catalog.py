@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
+from saccade.data.augment import STANDARD, check_policy
 from saccade.errors import unknown_name
 
 
@@ -47,16 +48,17 @@ class DataRequest:
     """What a loader function is asked for.
 
     `root` is the folder that holds the data sets (None: the default one, see `default_root`), `steps` the T of
-    temporal data, `size` the image side wanted (None: the data set's own), `augment` whether the training part is
-    augmented, `validation` the share of the training part to set aside (fixed split, the same for every seed),
-    `symmetric` whether images come in [-1, 1], as generation wants them, instead of with zero mean and unit variance.
+    temporal data, `size` the image side wanted (None: the data set's own), `augment` the policy by which the training
+    part is augmented ("standard": the data set's own; "none"; see `list_policies`), `validation` the share of the
+    training part to set aside (fixed split, the same for every seed), `symmetric` whether images come in [-1, 1], as
+    generation wants them, instead of with zero mean and unit variance.
     """
 
     name: str
     root: Path | None = None
     steps: int = 4
     size: int | None = None
-    augment: bool = True
+    augment: str = STANDARD
     validation: float = 0.0
     symmetric: bool = False
 
@@ -80,24 +82,43 @@ class CatalogEntry:
 
     load: LoadFunction
     summary: str
-    #: relative to the root; None: needs no files
-    folder: str | None
+    #: relative to the root, any one of them will do; none: needs no files
+    folders: tuple[str, ...]
+    #: its samples are sequences, e.g. of event counts; otherwise images
+    temporal: bool
 
     def found_in(self, root: Path) -> str:
         """Whether its files lie below the root, in words."""
-        if self.folder is None:
+        if not self.folders:
             return "built in"
-        return "found" if (root / self.folder).exists() else f"not found: {self.folder}"
+        found = next((folder for folder in self.folders if (root / folder).exists()), None)
+        return f"not found: {' or '.join(self.folders)}" if found is None else "found"
 
 
 CATALOG: dict[str, CatalogEntry] = {}
 
 
-def register_data(name: str, summary: str, folder: str | None) -> Callable[[LoadFunction], LoadFunction]:
-    """Decorator for a loader function: make a data set available under `name`."""
+def register_data(
+    name: str, summary: str, folder: str | tuple[str, ...] | None, temporal: bool = False
+) -> Callable[[LoadFunction], LoadFunction]:
+    """Decorator for a loader function: make a data set available under `name`.
+
+    Args:
+        name: what `load_data` and `--data` take.
+        summary: one line for `saccade data list`.
+        folder: where its files lie below the root of all data sets, or several places of which one will do; None: it
+            needs no files.
+        temporal: its samples are sequences [T, C, H, W]; otherwise images [C, H, W].
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    folders = (folder,) if isinstance(folder, str) else folder or ()
 
     def register(load: LoadFunction) -> LoadFunction:
-        CATALOG[name] = CatalogEntry(load, summary, folder)
+        if name in CATALOG:
+            raise ValueError(f"There is a data set {name!r} already ({CATALOG[name].summary}). Choose another name.")
+        CATALOG[name] = CatalogEntry(load, summary, folders, temporal)
         return load
 
     return register
@@ -117,11 +138,18 @@ def load_data(request: DataRequest) -> DataSplits:
     """
     if request.name not in CATALOG:
         raise unknown_name("data set", request.name, CATALOG)
+    check_policy(request.augment)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
     if request.steps < 1 or (request.size is not None and request.size < 1):
         raise ValueError(f"steps and size must be 1 or more, but are steps={request.steps}, size={request.size}.")
-    splits = CATALOG[request.name].load(request)
-    if request.symmetric and splits.info.temporal:
-        raise ValueError(f"Images in [-1, 1] were asked for, but {request.name!r} holds event counts. Choose images.")
+    entry = CATALOG[request.name]
+    if request.symmetric and entry.temporal:
+        raise ValueError(f"Images in [-1, 1] were asked for, but {request.name!r} holds sequences. Choose images.")
+    splits = entry.load(request)
+    if splits.info.temporal != entry.temporal:
+        raise ValueError(
+            f"{request.name!r} is registered with temporal={entry.temporal}, but once loaded it says "
+            f"temporal={splits.info.temporal}. Say the same to `register_data`."
+        )
     return splits

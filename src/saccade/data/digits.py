@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from saccade.data.augment import Jitter
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
 from saccade.data.memory import splits_in_memory
@@ -33,7 +32,9 @@ FINE_STEPS = 60
 EVENTS_PER_UNIT = 4.0
 
 
-@register_data("digits", "built in: 1,797 real 8x8 digits before a simulated event camera, 10 classes", None)
+@register_data(
+    "digits", "built in: 1,797 real 8x8 digits before a simulated event camera, 10 classes", None, temporal=True
+)
 def load_digits(request: DataRequest) -> DataSplits:
     """Event frames [T, 2, H, W] of three saccades, T equal shares of the time; channel 0 is OFF, channel 1 is ON.
 
@@ -57,7 +58,7 @@ def load_digits(request: DataRequest) -> DataSplits:
         note="1,797 real digits (UCI, 8x8) before a simulated event camera; test: every fifth of each class",
     )
     parts = [(frames[part], labels[part]) for part in (kept, test)]
-    return splits_in_memory(request, info, parts[0], parts[1], (0.0,), (EVENTS_PER_UNIT,), Jitter(1, mirror=False))
+    return splits_in_memory(request, info, parts[0], parts[1], (0.0,), (EVENTS_PER_UNIT,), "shift1")
 
 
 def record(digits: Tensor, steps: int, size: int) -> Tensor:

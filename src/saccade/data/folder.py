@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from saccade.data.augment import Jitter
+from saccade.data.augment import STANDARD, Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
 from saccade.data.images import IMAGE_SETS, scaling
 from saccade.data.memory import splits_in_memory
@@ -65,7 +65,7 @@ def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> D
         return _on_disk(request, info, train, test, mean, std)
     wanted = None if request.size is None else (width, height)
     parts = [decode_all(samples, first, wanted) for samples in (train, test)]
-    return splits_in_memory(request, info, parts[0], parts[1], mean, std, Jitter(4, mirror=True))
+    return splits_in_memory(request, info, parts[0], parts[1], mean, std, "shift4-mirror")
 
 
 def _list_parts(root: Path) -> tuple[list[Sample], list[Sample], list[str]]:
@@ -146,18 +146,34 @@ class ImageFiles(Dataset):
         return self.transform(_decode(path)), label
 
 
+@dataclass(frozen=True)
+class _OneByOne:
+    """A policy, which takes batches, for one image [3, H, W]."""
+
+    policy: Augment
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return self.policy(image[None])[0]
+
+
 def _on_disk(
     request: DataRequest, info: DataInfo, train: list[Sample], test: list[Sample], mean: list[float], std: list[float]
 ) -> DataSplits:
     v2 = require("torchvision.transforms.v2", "train")
     size = info.size[0]
-    finish = [v2.PILToTensor(), v2.ToDtype(torch.float32), v2.Normalize(mean, std)]  # mean, std for 0 to 255
-    plain = v2.Compose([v2.Resize(round(size / CROP_SHARE)), v2.CenterCrop(size), *finish])
-    augmented = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), *finish])
+    finish = [v2.ToDtype(torch.float32), v2.Normalize(mean, std)]  # mean, std for 0 to 255
+    centre = [v2.Resize(round(size / CROP_SHARE)), v2.CenterCrop(size), v2.PILToTensor()]
+    plain = v2.Compose([*centre, *finish])
+    if request.augment == STANDARD:
+        augmented = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor(), *finish])
+    elif policy := find_policy(request.augment, STANDARD):
+        augmented = v2.Compose([*centre, _OneByOne(policy), *finish])
+    else:
+        augmented = plain
     kept, aside = split_last(torch.tensor([label for _, label in train]), request.validation)
     return DataSplits(
         info,
-        ImageFiles([train[i] for i in kept], augmented if request.augment else plain),
+        ImageFiles([train[i] for i in kept], augmented),
         ImageFiles(test, plain),
         ImageFiles([train[i] for i in aside], plain) if len(aside) else None,
     )

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.data.augment import Jitter
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
 from saccade.data.memory import resize, splits_in_memory
 from saccade.errors import require
@@ -34,18 +33,19 @@ class ImageSet:
     #: per channel, of the training part, with images from 0 to 1
     mean: Sequence[float]
     std: Sequence[float]
-    augment: Jitter
+    #: its own augmentation policy
+    policy: str
 
 
 # The numbers of the customary pipelines: shift by 4 pixels and mirror for CIFAR. A mirrored digit is not a digit.
 IMAGE_SETS = {
-    "mnist": ImageSet("MNIST", "MNIST/raw", (0.1307,), (0.3081,), Jitter(2, mirror=False)),
-    "fashion-mnist": ImageSet("FashionMNIST", "FashionMNIST/raw", (0.2860,), (0.3530,), Jitter(2, mirror=True)),
+    "mnist": ImageSet("MNIST", "MNIST/raw", (0.1307,), (0.3081,), "shift2"),
+    "fashion-mnist": ImageSet("FashionMNIST", "FashionMNIST/raw", (0.2860,), (0.3530,), "shift2-mirror"),
     "cifar10": ImageSet(
-        "CIFAR10", "cifar-10-batches-py", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), Jitter(4, mirror=True)
+        "CIFAR10", "cifar-10-batches-py", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "shift4-mirror"
     ),
     "cifar100": ImageSet(
-        "CIFAR100", "cifar-100-python", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), Jitter(4, mirror=True)
+        "CIFAR100", "cifar-100-python", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), "shift4-mirror"
     ),
 }
 
@@ -74,7 +74,7 @@ def load_images(request: DataRequest) -> DataSplits:
         class_names=tuple(train.classes),
     )
     mean, std = scaling(image_set.mean, image_set.std, request.symmetric)
-    return splits_in_memory(request, info, parts[0], parts[1], mean, std, image_set.augment)
+    return splits_in_memory(request, info, parts[0], parts[1], mean, std, image_set.policy)
 
 
 def scaling(mean: Sequence[float], std: Sequence[float], symmetric: bool) -> tuple[list[float], list[float]]:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from saccade.data.split import spread
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -63,6 +65,9 @@ class BatchSampler(Sampler[BatchRequest]):
     Training: a new order in every epoch, and a last, smaller batch is dropped unless it is the only one. Otherwise: the
     data set's own order, and nothing is dropped. Every pass is a new epoch; `set_epoch` says which.
 
+    With `most`, an epoch ends after so many batches. Without `train` these are of samples from everywhere in the data
+    set, the same in every pass: test sets are often in class order, and the first of them would be of one class.
+
     With `processes` > 1 (distributed training), all take the same batches, and process `rank` its rows of each: in
     training equally many everywhere. Otherwise the numbers may differ by one, and a process that has no row of the last
     batch is spared it. With `accumulate` > 1 every training batch comes in so many equal parts, one after the other.
@@ -79,6 +84,7 @@ class BatchSampler(Sampler[BatchRequest]):
         seed: int,
         rank: int = 0,
         processes: int = 1,
+        most: int | None = None,
         accumulate: int = 1,
     ) -> None:
         self.length = length
@@ -86,6 +92,7 @@ class BatchSampler(Sampler[BatchRequest]):
         self.train = train
         self.seed = seed
         self.rank, self.processes = rank, processes
+        self.most = most
         self.accumulate = accumulate if train else 1
         self.epoch = 0
         shares = processes * self.accumulate
@@ -102,10 +109,21 @@ class BatchSampler(Sampler[BatchRequest]):
         self.epoch = epoch
 
     def __len__(self) -> int:
+        whole = -(-self.length // self.batch_size)
         if self.train:
-            return max(1, self.length // self.batch_size) * self.accumulate
-        whole, rest = divmod(self.length, self.batch_size)
-        return sum(1 for size in [self.batch_size] * whole + [rest] if self._rows(size) != (0, 0))
+            return self._at_most(max(1, self.length // self.batch_size)) * self.accumulate
+        if self._rows(self.samples - (self._at_most(whole) - 1) * self.batch_size) == (0, 0):
+            return self._at_most(whole) - 1  # nothing is left for this process in the last one
+        return self._at_most(whole)
+
+    def _at_most(self, batches: int) -> int:
+        return batches if self.most is None else min(batches, self.most)
+
+    @property
+    def samples(self) -> int:
+        """How many samples a pass has, of all processes together."""
+        whole = self.length // self.batch_size if self.train else -(-self.length // self.batch_size)
+        return min(self.length, self._at_most(max(1, whole)) * self.batch_size)
 
     def _rows(self, size: int) -> tuple[int, int]:
         """Start and end of this process's rows in a batch of `size`; (0, 0) for none."""
@@ -120,12 +138,13 @@ class BatchSampler(Sampler[BatchRequest]):
         order = torch.arange(self.length)
         if self.train:
             order = torch.randperm(self.length, generator=torch.Generator().manual_seed(draw_seed(self.seed, epoch)))
+        elif self.samples < self.length:
+            order = spread(self.length, self.samples)
         size = self.batch_size // self.accumulate
         if self.train:  # equal parts, also of a set that is smaller than one batch
             size = min(size, self.length // (self.processes * self.accumulate) * self.processes)
         for number, indices in enumerate(order.split(size)[: len(self)]):
-            if (rows := self._rows(len(indices))) != (0, 0):
-                yield BatchRequest(indices, draw_seed(self.seed, epoch, number), slice(*rows))
+            yield BatchRequest(indices, draw_seed(self.seed, epoch, number), slice(*self._rows(len(indices))))
 
 
 class Batches(Dataset):
@@ -165,6 +184,14 @@ class BatchLoader(DataLoader):
         """The next pass is this epoch. Without it, every pass is the epoch after the last one, from 0."""
         cast(BatchSampler, self.sampler).set_epoch(epoch)
 
+    @property
+    def cut_short(self) -> str | None:
+        """Which samples a pass has, in words, where `max_batches` leaves some out."""
+        sampler = cast(BatchSampler, self.sampler)
+        if sampler.samples >= sampler.length:
+            return None
+        return f"{sampler.samples:,} of {sampler.length:,} samples, spread over the whole set"
+
 
 def make_loader(
     dataset: Dataset,
@@ -175,6 +202,7 @@ def make_loader(
     workers: int = 0,
     seed: int = 0,
     device: torch.device | None = None,
+    max_batches: int | None = None,
     accumulate: int = 1,
     alone: bool = False,
 ) -> BatchLoader:
@@ -191,6 +219,7 @@ def make_loader(
             number: there is nothing to wait for.
         device: where the batches go. A `MovableDataset` is held on that GPU if it takes no more than a quarter of the
             memory that is free there; its batches are then made there.
+        max_batches: end every pass after so many. Without `train` they hold samples from everywhere in the data set.
         seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
         accumulate: equal parts that every training batch comes in.
         alone: this process takes all rows, however many processes there are.
@@ -222,7 +251,7 @@ def make_loader(
     return BatchLoader(
         Batches(dataset, temporal),
         batch_size=None,  # the data set hands out batches itself
-        sampler=BatchSampler(length, batch_size, train, seed, rank, processes, accumulate),
+        sampler=BatchSampler(length, batch_size, train, seed, rank, processes, max_batches, accumulate),
         num_workers=workers,
         pin_memory=torch.cuda.is_available() and (place is None or place.type == "cpu"),
         generator=torch.Generator(),  # torch's loader draws a seed for its workers, from the global one by default

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from saccade.data.augment import Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits
 from saccade.data.split import split_last
-
-Augment = Callable[[Tensor], Tensor]
 
 # Resizing goes through a few thousand images at a time, so that its copies stay small.
 CHUNK = 4096
@@ -103,9 +102,12 @@ def splits_in_memory(
     test: tuple[Tensor, Tensor],
     mean: Sequence[float],
     std: Sequence[float],
-    augment: Augment,
+    standard: str,
 ) -> DataSplits:
-    """`DataSplits` from (samples, labels) of both parts. Only the training part is augmented, if so requested."""
+    """`DataSplits` from (samples, labels) of both parts. Only the training part is augmented, as requested.
+
+    `standard` is the set's own augmentation policy.
+    """
     samples, labels = train
     kept, aside = split_last(labels, request.validation)
     validation = ImageTensors(samples[aside], labels[aside], mean, std) if len(aside) else None
@@ -113,7 +115,7 @@ def splits_in_memory(
         samples, labels = samples[kept], labels[kept]
     return DataSplits(
         info,
-        ImageTensors(samples, labels, mean, std, augment if request.augment else None),
+        ImageTensors(samples, labels, mean, std, find_policy(request.augment, standard)),
         ImageTensors(*test, mean, std),
         validation,
     )

@@ -4,12 +4,26 @@ No random draw, so the split is the same for every seed, machine and library ver
 from one writer, one recording or one film; cutting each class once keeps them on one side, where a random split would
 put them on both and score too well. `split_every` does that too, on purpose: for sets that are split at random
 everywhere else.
+
+
+`spread` is for looking at a part of a whole: so many samples, from everywhere in it.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def spread(total: int, count: int) -> Tensor:
+    """`count` of the indices 0..total-1, ascending: one of each of `count` equally long stretches, always the same.
+
+    In a set that is in class order every class has its share of them. Which one of a stretch is drawn, so that in a set
+    whose classes come in turn they do not all fall on one class.
+    """
+    bounds = torch.arange(count + 1, dtype=torch.int64) * total // count
+    drawn = torch.rand(count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return bounds[:-1] + (drawn * (bounds[1:] - bounds[:-1])).long()
 
 
 def split_last(labels: Tensor, share: float) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -29,12 +29,15 @@ class SpikingNetwork(nn.Module):
         width: factor on all channel counts.
         attention: a name of `list_attention()`, placed where the network's paper places its own.
         attention_options: the attention's own options, e.g. {"kernel_time": 2}.
-        placement: "spikes" (published) or "current" (gates the current before the neuron; all spikes stay binary).
+        placement: what the gate multiplies, "spikes" or "current" (before the neuron: all spikes stay binary); None:
+            what the attention's paper multiplies.
         backend: LIF kernel, "auto" or by name.
     """
 
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
+    #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
+    pools_input: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class SpikingNetwork(nn.Module):
         width: float = 1.0,
         attention: str = "none",
         attention_options: Mapping[str, Any] | None = None,
-        placement: str = "spikes",
+        placement: str | None = None,
         backend: str = "auto",
     ) -> None:
         super().__init__()

@@ -2,7 +2,8 @@
 
 The released networks register many tensors twice (`conv1` again inside `conv1_s`, a norm as `bn` and as `seqbn`), and
 name TCJA's convolutions by the axis that they sum over. `load_official` renames, checks that doubles agree, and
-refuses whatever is missing or left over.
+refuses whatever is missing or left over. The rules of renaming stand with what they rename: `official_keys` of a
+network, a block or an attention module.
 """
 
 from __future__ import annotations
@@ -14,34 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.models.fsvae import FSVAE
-from saccade.nn.attention import CLA, DTA, TCJA, TLA, TNA, TXA
-
-Rules = tuple[tuple[str, str], ...]
-
-# `conv` slides along channels, `conv_c` along time; TCJA's TET files wrap `conv` in a list of one
-TCJA_KEYS: Rules = ((r"(^|\.)conv(?:\.0)?\.weight$", r"\1conv_channel.weight"), (r"(^|\.)conv_c\.", r"\1conv_time."))
-TXA_KEYS: Rules = (
-    (r"(^|\.)scale_t$", r"\1scale_channel"),
-    (r"(^|\.)scale_c$", r"\1scale_time"),
-    (r"(^|\.)conv_t\.", r"\1conv_channel."),
-    (r"(^|\.)conv_c\.", r"\1conv_time."),
-)
-TNA_KEYS: Rules = (
-    (r"(^|\.)encoding\.0\.", r"\1embed."),
-    (r"(^|\.)tca\.LTCA\.", r"\1local."),
-    (r"(^|\.)tca\.MLP_block\.", r"\1pool."),
-    (r"(^|\.)decoding\.", r"\1project."),
-)
-DTA_KEYS: Rules = ((r"(^|\.)T_NA\.", r"\1tna."), (r"(^|\.)T_XA\.", r"\1txa."), *TNA_KEYS, *TXA_KEYS)
-
-ATTENTION_KEYS: dict[type[nn.Module], Rules] = {
-    TLA: TCJA_KEYS,
-    CLA: TCJA_KEYS,
-    TCJA: TCJA_KEYS,
-    TXA: TXA_KEYS,
-    TNA: TNA_KEYS,
-    DTA: DTA_KEYS,
-}
+from saccade.nn.attention.contract import Attention, Rules
 
 
 def load_official(module: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Module:
@@ -66,15 +40,18 @@ def load_official(module: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Mod
         state_dict = module.prepare_official(state_dict)
     for key, value in state_dict.items():
         target = rename(key, rules)
+        if not target:  # carried by the released code, and never used
+            continue
         if target not in own:
             left_over.append(key)
-        elif target in found and not torch.equal(found[target], value):
+            continue
+        value = without_unit_axes(value, own[target])
+        if target in found and not torch.equal(found[target], value):
             raise ValueError(
                 f"{origin[target]} and {key} are two names of the same tensor, but their values differ: "
                 "this is not a checkpoint of the released code as it stands."
             )
-        else:
-            found[target], origin[target] = value, key
+        found[target], origin[target] = value, key
     _refuse_mismatch(module, own, found, left_over)
     module.load_state_dict(found)
     return module
@@ -82,23 +59,29 @@ def load_official(module: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Mod
 
 def official_rules(module: nn.Module) -> Rules:
     """The renaming rules for a module: its own, then those of the attention modules it may hold."""
-    own: Rules | None = getattr(module, "official_keys", None) or ATTENTION_KEYS.get(type(module))
-    if own is None:
+    own: Rules = getattr(module, "official_keys", ())
+    if not own:
         raise ValueError(
             f"There is no released code for {type(module).__name__}, so no key names to translate. "
             "Use module.load_state_dict for weights of this library."
         )
     for part in module.modules():
-        if part is not module and type(part) in ATTENTION_KEYS:
-            return (*own, *(_below_attention(rule) for rule in ATTENTION_KEYS[type(part)]))
+        if isinstance(part, Attention) and part.official_keys and not isinstance(module, Attention):
+            return (*own, *(_below_attention(rule) for rule in part.official_keys))
     return own
 
 
 def rename(key: str, rules: Rules) -> str:
-    """Apply the rules in order."""
+    """Apply the rules in order; empty for a key that the released code carries and never uses."""
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
     return key
+
+
+def without_unit_axes(value: Tensor, own: Tensor) -> Tensor:
+    """`value` in the shape of `own` where it has further axes of length 1: a released 1 x 1 convolution is a matrix."""
+    extra = value.ndim - own.ndim
+    return value.reshape(own.shape) if extra > 0 and value.shape == (*own.shape, *[1] * extra) else value
 
 
 def _below_attention(rule: tuple[str, str]) -> tuple[str, str]:

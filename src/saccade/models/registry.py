@@ -101,10 +101,10 @@ def create_model(name: str | None = None, *, weights: Path | str | None = None, 
     known = model_options(name)
     for option in options:
         if option not in known:
-            raise unknown_name(f"option of model {name!r}", option, known)
+            raise unknown_name("option", option, known, of=f"model {name!r}")
     options = {**entry.defaults, **options}
     model = entry.cls(**entry.preset, **options)
-    model.created_with = {"name": name, **options}
+    model.created_with = {"name": name, "placement": None, **options}
     return model
 
 

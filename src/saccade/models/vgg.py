@@ -67,6 +67,7 @@ class VGGSNN(VGG):
 
     gated_convs = (5, 7)
     tcja_kernel = 4
+    pools_input = True
     official_keys = (
         *((rf"^conv\.{n}\.0\.", f"convs.{i}.conv.") for i, n in enumerate((1, 3, 6, 8, 11, 13, 17, 19))),
         *((rf"^conv\.{n}\.1\.", f"convs.{i}.norm.") for i, n in enumerate((1, 3, 6, 8, 11, 13, 17, 19))),

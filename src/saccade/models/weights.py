@@ -19,6 +19,7 @@ from saccade.errors import require, unknown_name
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import model_defaults, recreate_model
 from saccade.models.sources import CARD, locate
+from saccade.nn.attention import attention_class
 
 FORMAT = 1
 
@@ -30,10 +31,19 @@ def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) 
         path: the weights' file, named something.safetensors.
         model: a network that `create_model` built; what it was built with goes on the card as "model".
         card: what else to say, as JSON: data, score, seed, commit, versions, license, ...
+
+    Raises:
+        ValueError: another suffix, or a network that `create_model` did not build.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"Weights are written as .safetensors, but the name given is {path.name!r}.")
+    if "name" not in model.created_with:
+        raise ValueError(
+            f"This {type(model).__name__} was not built by create_model, so its card could not say how to build it "
+            "again. Register its class with @saccade.models.register_model and build it with create_model; or save its "
+            "state_dict alone."
+        )
     tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in model.state_dict().items()}
     with replacing(path) as temporary:
         require("safetensors.torch", "train").save_file(tensors, temporary)
@@ -92,12 +102,15 @@ def check_asked(built_with: Mapping[str, Any], asked: Mapping[str, Any], source:
     defaults = model_defaults(built_with["name"])
     has = {**defaults, **built_with}
     has["steps"] = has.pop("resized_steps", has["steps"])
+    published = attention_class(has["attention"]).published_placement
+    has["placement"] = has["placement"] or published
     differing = []
     for key, value in asked.items():
+        value = published if key == "placement" and value is None else value
         if key in has and _plain(value) != _plain(has[key]):
             differing.append(f"{key}={value!r} (the card has {_plain(has[key])!r})")
         elif key not in has and asked.get("name", has["name"]) == has["name"]:
-            raise unknown_name(f"option of model {has['name']!r}", key, defaults)
+            raise unknown_name("option", key, defaults, of=f"model {has['name']!r}")
     if differing:
         raise ValueError(
             f"The weights {str(source)!r} are of another network than was asked for: {', '.join(differing)}. Leave "
@@ -117,6 +130,7 @@ def read_card(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is of format {card.get('format')!r}, but this version reads format {FORMAT}. Update saccade."
         )
+    card["model"].setdefault("placement", "spikes")  # the default of 0.1.0, which wrote only what it was told
     return card
 
 

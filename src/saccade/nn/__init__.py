@@ -4,7 +4,7 @@ from saccade.nn.attention import Attention, GatedNeuron, create_attention, list_
 from saccade.nn.folding import TimeFolded, fold_time, unfold_time
 from saccade.nn.neuron import IF, LIF, PLIF
 from saccade.nn.norm import ThresholdBatchNorm
-from saccade.nn.readout import VotingReadout, last_readout, mean_readout, membrane_readout, readout
+from saccade.nn.readout import VotingReadout, mean_readout, membrane_readout
 
 __all__ = [
     "IF",
@@ -17,10 +17,8 @@ __all__ = [
     "VotingReadout",
     "create_attention",
     "fold_time",
-    "last_readout",
     "list_attention",
     "mean_readout",
     "membrane_readout",
-    "readout",
     "unfold_time",
 ]

@@ -8,17 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from saccade.errors import unknown_name
-
 
 def mean_readout(x: Tensor) -> Tensor:
     """Mean over time: [T, B, ...] -> [B, ...]."""
     return x.mean(0)
-
-
-def last_readout(x: Tensor) -> Tensor:
-    """The last step: [T, B, ...] -> [B, ...]."""
-    return x[-1]
 
 
 def membrane_readout(x: Tensor, decay: float = 0.8) -> Tensor:
@@ -48,13 +41,3 @@ class VotingReadout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"voters={self.voters}"
-
-
-READOUTS = {"mean": mean_readout, "last": last_readout, "membrane": membrane_readout}
-
-
-def readout(x: Tensor, kind: str = "mean") -> Tensor:
-    """Reduce the time axis of [T, B, ...] by name: "mean", "last" or "membrane"."""
-    if kind not in READOUTS:
-        raise unknown_name("readout", kind, READOUTS)
-    return READOUTS[kind](x)

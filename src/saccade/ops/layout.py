@@ -26,10 +26,14 @@ def packed(x: Tensor) -> Tensor:
     return x if is_packed(x) else x.contiguous()
 
 
+def strides_as(x: Tensor) -> tuple[int, ...]:
+    """Strides of steps one after the other, each laid out as those of x, which must be packed."""
+    return (x.shape[1:].numel(), *x.stride()[1:])
+
+
 def empty_as(x: Tensor) -> Tensor:
     """Not initialised; the steps one after the other, each laid out as those of x, which must be packed."""
-    strides = (x.shape[1:].numel(), *x.stride()[1:])
-    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device=x.device)
+    return torch.empty_strided(x.shape, strides_as(x), dtype=x.dtype, device=x.device)
 
 
 def laid_out_as(x: Tensor, y: Tensor) -> Tensor:

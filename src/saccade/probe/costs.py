@@ -78,7 +78,7 @@ def table_from_json(content: Any, path: Path) -> CostTable:
     known = [field.name for field in fields(CostTable)]
     for key, value in content.items():
         if key not in known:
-            raise unknown_name(f"field of the cost table {path}", key, known)
+            raise unknown_name("field", key, known, of=f"the cost table {path}")
         if key.endswith("_pj") and not _is_cost(value):
             raise ValueError(f"{key} in {path} must be a number of picojoules, 0 or more, not {value!r}.")
     defaults = {

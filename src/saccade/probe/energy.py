@@ -109,7 +109,15 @@ def measure_energy(model: SpikingNetwork, x: Tensor | Sequence[Tensor], table: C
         x: images [B, C, H, W] or a sequence [T, B, C, H, W], or several of them; the more samples, the steadier the
             rates.
         table: costs; see `cost_table`.
+
+    Raises:
+        ValueError: a module that is not one of saccade's networks.
     """
+    if not isinstance(model, SpikingNetwork):
+        raise ValueError(
+            f"measure_energy takes a network of saccade, which knows its time steps and has a twin with ReLU, not a "
+            f"{type(model).__name__}. The operations of any module are counted by: count_operations(module, input)."
+        )
     batches = [x] if isinstance(x, Tensor) else list(x)
     network = count_operations(model, batches)
     still = [batch.mean(0) if batch.ndim == 5 else batch for batch in batches]

@@ -15,10 +15,6 @@ from torch import Tensor, nn
 
 from saccade.models.network import SpikingNetwork
 from saccade.nn import LIF
-from saccade.nn.attention import CBAM, ECA, SE, NoAttention
-
-#: gates that look at one step at a time; any other may look at all of them
-STEPWISE = (NoAttention, SE, ECA, CBAM)
 
 
 def gates_over_time(model: SpikingNetwork) -> list[str]:
@@ -26,7 +22,7 @@ def gates_over_time(model: SpikingNetwork) -> list[str]:
     return [
         f"{type(attention).__name__} at {name}"
         for name, attention in model.attention_modules().items()
-        if not isinstance(attention, STEPWISE)
+        if attention.looks_at_steps != "own"
     ]
 
 

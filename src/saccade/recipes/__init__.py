@@ -1,11 +1,34 @@
 """Experiments by name. A recipe is a function that returns an `Experiment`; a variant edits another one.
 
-Every docstring says where the recipe comes from, what score to expect and who measured it, on what machine and for how
-long it runs, and where it departs from its source. Imports no torch, so that the command line answers at once.
+Every docstring says where the recipe comes from, what score was measured by us and on what machine, how long it runs,
+and where it departs from its source. Beside it stand, as fields, the score that the paper reports and the figures of
+the network on the published data. Imports no torch, so that the command line answers at once.
 """
 
 # Importing a file registers its recipes.
 from saccade.recipes import cifar, digits, events, fashion, generation, imagenet, mnist  # noqa: F401
-from saccade.recipes.registry import get_recipe, list_recipes, recipe, recipe_text
+from saccade.recipes.registry import (
+    ACCURACY,
+    RECONSTRUCTION,
+    Figures,
+    Reported,
+    get_recipe,
+    list_recipes,
+    papers_score,
+    recipe,
+    recipe_entry,
+    recipe_text,
+)
 
-__all__ = ["get_recipe", "list_recipes", "recipe", "recipe_text"]
+__all__ = [
+    "ACCURACY",
+    "RECONSTRUCTION",
+    "Figures",
+    "Reported",
+    "get_recipe",
+    "list_recipes",
+    "papers_score",
+    "recipe",
+    "recipe_entry",
+    "recipe_text",
+]

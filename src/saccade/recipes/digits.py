@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from saccade.recipes.registry import recipe
+from saccade.recipes.registry import Figures, recipe
 from saccade.train.config import Experiment
 
 
-@recipe
+@recipe(figures=Figures(parameters=204_495, sees=(2, 16, 16), gmacs=0.0449, samples=1_442))
 def digits_dta() -> Experiment:
     """Handwritten digits before the simulated event camera, a narrow MS-ResNet-18 with DTA.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from saccade.recipes.registry import recipe
+from saccade.recipes.registry import Figures, recipe
 from saccade.train.config import Experiment
 
 
-@recipe
+@recipe(figures=Figures(parameters=871_968, sees=(1, 28, 28), gmacs=0.01158, samples=60_000))
 def mnist_tcja() -> Experiment:
     """MNIST, all 60,000 + 10,000 samples, a small convolutional network with TCJA.
 

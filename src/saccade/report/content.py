@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import numpy as np
 CONFIG, METRICS, RESULT, CARD = "config.json", "metrics.csv", "result.json", "card.json"
 #: where the probes of a run put their JSON, arrays and pictures
 PROBE = "probe"
+#: where the runs of an ablation lie in its folder
+GRID_RUNS = "runs"
 PROBES = ("predictions", "gates", "cam", "firing", "energy")
 
 Arrays = dict[str, np.ndarray]
@@ -36,6 +39,8 @@ class Run:
     #: name of the probe -> its JSON
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)
     arrays: dict[str, Arrays] = field(default_factory=dict)
+    #: probes that looked at other weights than the run has now, and are left out
+    stale: list[str] = field(default_factory=list)
     #: files that are there but cannot be used, and why
     damaged: list[str] = field(default_factory=list)
 
@@ -61,10 +66,14 @@ def read_run(path: Path | str) -> Run:
     run.metrics = _metrics(run)
     for name in PROBES:
         content = _json(run, f"{PROBE}/{name}.json")
-        if content is not None:
+        if content is None:
+            continue
+        if _is_stale(run, content):
+            run.stale.append(name)
+        else:
             run.probes[name] = content
             run.arrays[name] = _arrays(run, f"{PROBE}/{name}.npz")
-    if not run.damaged and not run.probes and run.config is run.result is run.metrics is None:
+    if not run.damaged and not run.probes and not run.stale and run.config is run.result is run.metrics is None:
         raise FileNotFoundError(
             f"{run.path} is not the folder of a run: it has no {CONFIG}, {METRICS}, {RESULT}, and no {PROBE}/."
         )
@@ -72,14 +81,31 @@ def read_run(path: Path | str) -> Run:
     return run
 
 
+def runs_in(path: Path | str) -> list[Path]:
+    """The folder of a run as it is; of that of an ablation, the folders of its runs.
+
+    Raises:
+        FileNotFoundError: an ablation without a run that has begun.
+    """
+    path = Path(path)
+    if not (path / GRID_RUNS).is_dir() or (path / CONFIG).exists():
+        return [path]
+    runs = sorted(config.parent for config in (path / GRID_RUNS).glob(f"*/{CONFIG}"))
+    if not runs:
+        raise FileNotFoundError(f"{path} is the folder of an ablation, but holds no run: {path / GRID_RUNS} is empty.")
+    return runs
+
+
 def read_runs(paths: Sequence[Path | str]) -> list[Run]:
     """Several runs, labelled by the shortest setting that tells them apart: attention, else data too, else the folder.
+
+    The folder of an ablation stands for all its runs.
 
     Raises:
         ValueError: no folder, or one twice.
         FileNotFoundError: see `read_run`.
     """
-    runs = [read_run(path) for path in paths]
+    runs = [read_run(path) for path in chain.from_iterable(map(runs_in, paths))]
     if not runs:
         raise ValueError("A report needs the folder of a run.")
     places = [run.path.resolve() for run in runs]
@@ -92,6 +118,12 @@ def read_runs(paths: Sequence[Path | str]) -> list[Run]:
                 run.label = label
             break
     return runs
+
+
+def _is_stale(run: Run, content: dict[str, Any]) -> bool:
+    """Whether a probe looked at other weights than those on the run's card. Probes of 0.1.0 do not say at which."""
+    looked_at = content.get("weights_sha256")
+    return looked_at is not None and looked_at != (run.card or {}).get("sha256")
 
 
 def _json(run: Run, name: str) -> dict[str, Any] | None:

@@ -9,14 +9,16 @@ from typing import Any
 import torch
 
 from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data, make_loader
+from saccade.data.augment import check_policy
 from saccade.errors import unknown_name
 from saccade.models import create_model, model_options
 from saccade.models.network import SpikingNetwork
+from saccade.models.registry import model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
+from saccade.train.losses import list_losses
 
-CLASSIFICATION_LOSSES = ("ce", "tet", "mse")
 GENERATION_LOSSES = ("mmd", "kld")
 
 
@@ -38,7 +40,9 @@ def check_names(experiment: Experiment) -> None:
     """ValueError for an unknown model, attention or data set, or a loss that is not the model's; loads nothing."""
     e = experiment
     attention_class(e.attention)
-    fitting = GENERATION_LOSSES if generates(e.model) else CLASSIFICATION_LOSSES
+    fitting = GENERATION_LOSSES if generates(e.model) else list_losses()
+    if e.loss not in (*GENERATION_LOSSES, *list_losses()):
+        raise unknown_name("loss", e.loss, fitting)
     if e.loss not in fitting:
         does, recipe = ("generates images", "mnist-fsvae") if generates(e.model) else ("classifies", "digits-dta")
         raise ValueError(
@@ -52,6 +56,7 @@ def check_names(experiment: Experiment) -> None:
             f"{e.model} generates images; cutout, compile and grad_checkpointing are for networks that classify. "
             "Leave them out."
         )
+    check_policy(e.augment)
     if e.data not in CATALOG:
         raise unknown_name("data set", e.data, CATALOG)
 
@@ -64,7 +69,7 @@ def generates(model: str) -> bool:
 def build_loaders(experiment: Experiment, device: torch.device | None = None) -> Loaders:
     """Load the experiment's data set and batch its parts, for a device; errors as for `load_data` and `make_loader`.
 
-    For a model that generates, images lie in [-1, 1] and are not augmented here.
+    For a model that generates, images lie in [-1, 1].
     """
     e = experiment
     pictures = generates(e.model)
@@ -74,7 +79,7 @@ def build_loaders(experiment: Experiment, device: torch.device | None = None) ->
             root=None if e.data_root is None else Path(e.data_root),
             steps=e.steps,
             size=e.image_size,
-            augment=e.augment and not pictures,
+            augment=e.augment,
             validation=e.validation,
             symmetric=pictures,
         )
@@ -89,6 +94,7 @@ def build_loaders(experiment: Experiment, device: torch.device | None = None) ->
             workers=e.workers,
             seed=e.seed,
             device=device or choose_device(e.device),
+            max_batches=e.max_batches,
             accumulate=e.accumulate,
             alone=alone,
         )
@@ -110,7 +116,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         ValueError: unknown model, attention or option, or values that make no sense.
     """
     e = experiment
-    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": info.size}
+    size: dict[str, Any] = {"num_classes": info.num_classes, "input_size": input_size(e.model, info)}
     options: dict[str, Any] = {
         **({"image_size": _square(e.model, info)} if generates(e.model) else size),
         "steps": e.steps,
@@ -118,7 +124,7 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
         "width": e.width,
         "attention": e.attention,
         "attention_options": dict(e.attention_options),
-        "placement": e.placement,
+        "placement": None if e.placement == "published" else e.placement,
         "backend": e.backend,
     }
     for name in e.model_options:
@@ -130,6 +136,17 @@ def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:
     if e.grad_checkpointing:
         model.set_grad_checkpointing()
     return model
+
+
+def input_size(model: str, info: DataInfo) -> tuple[int, int]:
+    """The frames that a network's layers are built for: the data's, or what the network itself pools them to.
+
+    Smaller frames than a network pools to are taken as they are.
+    """
+    own = model_entry(model).defaults.get("input_size")
+    if own is None or not model_entry(model).cls.pools_input or any(a < b for a, b in zip(info.size, own, strict=True)):
+        return info.size
+    return own
 
 
 def _square(model: str, info: DataInfo) -> int:

@@ -6,6 +6,7 @@ import csv
 import io
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,13 @@ class History(Callback):
         path: the CSV file, written anew after every epoch.
         part: what is scored after every epoch, "validation" or "test".
         task: whose numbers are kept.
+        planned: epochs that the run in the folder was to have until now; None: there is none.
         writes: whether this process is the one that writes the file.
     """
 
-    def __init__(self, path: Path, part: str, task: type[LearningTask], writes: bool = True) -> None:
+    def __init__(
+        self, path: Path, part: str, task: type[LearningTask], planned: int | None = None, writes: bool = True
+    ) -> None:
         self.path = path
         self.writes = writes
         self.part = part
@@ -52,6 +56,23 @@ class History(Callback):
         self.rows: list[dict[str, Any]] = []
         self.step_seconds: list[float] = []
         """Wall-clock time per training step, by epoch: loading included, scoring not."""
+        self.plans: list[dict[str, int]] = [] if planned is None else [{"after": 0, "epochs": planned}]
+        """How many epochs the run was to have, from the start and from after which epoch on."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert trainer.max_epochs is not None
+        if not self.plans or self.plans[-1]["epochs"] != trainer.max_epochs:
+            self.plans.append({"after": epochs_done(trainer), "epochs": trainer.max_epochs})
+
+    @property
+    def extended(self) -> str | None:
+        """What became of the plan, in words; None for a run that was planned once."""
+        changes = [
+            f"planned for {old['epochs']} epochs, and for {new['epochs']} after epoch {new['after']}: from there on "
+            f"the learning rate follows the schedule over {new['epochs']} epochs"
+            for old, new in pairwise(self.plans)
+        ]
+        return "; ".join(changes) or None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start = time.perf_counter()
@@ -95,11 +116,16 @@ class History(Callback):
         return sum(row["seconds"] for row in self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": [dict(row) for row in self.rows], "step_seconds": list(self.step_seconds)}
+        return {
+            "rows": [dict(row) for row in self.rows],
+            "step_seconds": list(self.step_seconds),
+            "plans": [dict(plan) for plan in self.plans],
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = [dict(row) for row in state_dict["rows"]]
         self.step_seconds = list(state_dict["step_seconds"])
+        self.plans = [dict(plan) for plan in state_dict.get("plans", self.plans)]  # 0.1.0 kept none
         self.write()
 
 

@@ -28,8 +28,8 @@ class Experiment:
     """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
     attention_options: dict[str, Value] = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
-    placement: Literal["spikes", "current"] = "spikes"
-    """What the gate multiplies: the spikes (published) or the current before the neuron."""
+    placement: Literal["published", "spikes", "current"] = "published"
+    """What the gate multiplies: the spikes, the current before the neuron, or whichever the gate's paper does."""
     width: float = 1.0
     """Factor on all channel counts."""
     steps: int = 4
@@ -45,8 +45,9 @@ class Experiment:
     """Folder that holds the data sets; default: $SACCADE_DATA, or ./data."""
     image_size: int | None = None
     """Side of the images, if not the data set's own."""
-    augment: bool = True
-    """Augment the training part (the test part never is). For fsvae: mirror half of the images."""
+    augment: str = "standard"
+    """Augmentation policy of the training part: standard (the data set's own), none, or another by name; see `saccade
+    data list`. The test part is never augmented."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
     """Mix pairs of training samples; targets stay soft."""
     mix_alpha: float = 1.0
@@ -67,9 +68,10 @@ class Experiment:
 
     # learning
 
-    loss: Literal["ce", "tet", "mse", "mmd", "kld"] = "ce"
-    """Cross-entropy of the mean over steps; TET (per step, plus regulariser); MSE of the mean rate against one-hot. For
-    fsvae: reconstruction error plus the divergence of prior and posterior, MMD of their potentials or KL."""
+    loss: str = "ce"
+    """ce: cross-entropy of the mean over steps; tet: per step, plus regulariser; mse: of the mean rate against one-hot;
+    smse: the same at every step; or a registered one. For fsvae: reconstruction error plus the divergence of prior and
+    posterior, mmd: of their potentials, or kld."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
     tet_lambda: float = 1e-3
@@ -128,11 +130,22 @@ def from_dict(values: dict[str, Any]) -> Experiment:
     known = [f.name for f in fields(Experiment)]
     for name in values:
         if name not in known:
-            raise unknown_name("field of an experiment", name, known)
+            raise unknown_name("field", name, known, of="an experiment")
+    values = {**values, **_policy(values)}
     try:
         return Experiment(**values)
     except TypeError as error:
         raise ValueError(f"This is not a whole experiment: {error}.") from None
+
+
+def _policy(values: dict[str, Any]) -> dict[str, str]:
+    """The augmentation policy; up to version 0.1.0 it was true or false, which for fsvae meant to mirror."""
+    augment = values.get("augment", "standard")
+    if isinstance(augment, bool):
+        augment = ("mirror" if values.get("loss") in ("mmd", "kld") else "standard") if augment else "none"
+    if not isinstance(augment, str):
+        raise ValueError(f"augment is the name of an augmentation policy, e.g. 'standard' or 'none', not {augment!r}.")
+    return {"augment": augment}
 
 
 def parse_value(word: str) -> Value:

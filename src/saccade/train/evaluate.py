@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
@@ -88,7 +87,6 @@ def evaluate(
     num_classes: int,
     loss: LossFunction,
     machine: Machine,
-    max_batches: int | None = None,
 ) -> Scores:
     """Score a network in evaluation mode; its mode is put back afterwards.
 
@@ -96,7 +94,6 @@ def evaluate(
         model: [T, B, C, H, W] or [B, C, H, W] -> logits [T, B, K]; already on the machine's device.
         batches: pairs (x, labels [B]).
         machine: where, and in which number type.
-        max_batches: stop after so many.
     """
     device, autocast = machine.device, machine.autocast
     board = Scoreboard(num_classes, loss).to(device)
@@ -104,7 +101,7 @@ def evaluate(
     model.eval()
     try:
         with FiringMeter(model) as meter:
-            for x, labels in islice(batches, max_batches):
+            for x, labels in batches:
                 with torch.autocast(device.type, autocast, enabled=autocast is not None):
                     logits = model(x.to(device, machine.dtype, non_blocking=True))
                 board.update(at_least_float32(logits), labels.to(device, non_blocking=True))

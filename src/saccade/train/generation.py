@@ -9,7 +9,6 @@ with the divergence `mmd_psp` (w = 1) or `kl_bernoulli` (w = 1e-4), as published
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import torch
@@ -19,14 +18,14 @@ from torch.nn import functional as F
 from saccade.data import BatchLoader, DataInfo, draw_seed
 from saccade.models.fsvae import FSVAE, VAEOutput, kl_bernoulli, mmd_psp
 from saccade.models.network import SpikingNetwork
-from saccade.nn.together import draw_rows, summed
+from saccade.nn.together import summed
 from saccade.train.autoencoder import SIDE, load_autoencoder, shipped_autoencoders
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.evaluate import at_least_float32
 from saccade.train.firing import FiringMeter
 from saccade.train.frechet import fit_gaussian, frechet_distance
-from saccade.train.learning import CHOICE, FinalScores, LearningTask, epochs_done
+from saccade.train.learning import CHOICE, FinalScores, LearningTask, cut_short, epochs_done
 
 DIVERGENCES = {"mmd": (mmd_psp, 1.0), "kld": (kl_bernoulli, 1e-4)}
 SCHEDULED = (0.1, 0.3)
@@ -67,7 +66,7 @@ class GenerationTask(LearningTask):
         self.scores = GenerationScores(experiment.loss)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        images = self._mirrored(batch[0]) if self.experiment.augment else batch[0]
+        images = batch[0]
         share = epochs_done(self.trainer) / self.experiment.epochs
         output = self.model(images, scheduled=SCHEDULED[0] + (SCHEDULED[1] - SCHEDULED[0]) * share)
         loss = torch.stack(losses(output, images, self.experiment.loss)).sum()
@@ -102,11 +101,7 @@ class GenerationTask(LearningTask):
         seed = draw_seed(self.experiment.seed, SCORING)
         found, meter = score_images(model, batches, self.experiment, machine, seed)
         score = {name: found[name] for name in ("test_reconstruction", "frechet_autoencoder_distance")}
-        return FinalScores({**score, "of": CHOICE}, found, meter.mean_rate(), meter.rates())
-
-    def _mirrored(self, images: Tensor) -> Tensor:
-        turned = (draw_rows(torch.rand, len(images)) < 0.5).to(images.device).view(-1, 1, 1, 1)
-        return torch.where(turned, images.flip(-1), images)
+        return FinalScores({**score, "of": CHOICE, **cut_short(batches)}, found, meter.mean_rate(), meter.rates())
 
 
 class GenerationScores:
@@ -152,7 +147,7 @@ def score_images(
     Args:
         model: on the machine's device; left in evaluation mode.
         batches: of the test part, images in [-1, 1].
-        experiment: for its loss, data set, batch size and `max_batches`.
+        experiment: for its loss, data set, batch size and, for the number of generated images, `max_batches`.
         machine: where, and in which number type.
         seed: of all that is drawn.
 
@@ -163,7 +158,7 @@ def score_images(
     torch.manual_seed(seed)
     scores = GenerationScores(experiment.loss)
     with FiringMeter(model) as meter:
-        for images in images_of(batches, experiment.max_batches):
+        for images in images_of(batches):
             images = images.to(machine.device, machine.dtype)
             with autocast(machine):
                 output = model(images)
@@ -176,6 +171,7 @@ def score_images(
         "test_divergence": scores.divergence,
         "test_divergence_is": experiment.loss,
         "test_samples": scores.samples,
+        **cut_short(batches),
         "frechet_autoencoder_distance": distance,
         "frechet_autoencoder_distance_is": settings,
         "firing_rate_by_part": {part: mean_of(rates, part) for part in ("encoder", "posterior", "prior", "decoder")},
@@ -193,7 +189,7 @@ def frechet_autoencoder(
     autoencoder = autoencoder.to(machine.device)
     limit = experiment.max_batches
     count = GENERATED if limit is None else min(GENERATED, limit * experiment.batch_size)
-    real = fit_gaussian(autoencoder.features(images_of(batches, limit)))
+    real = fit_gaussian(autoencoder.features(images_of(batches)))
     generated = fit_gaussian(autoencoder.features(generate(model, count, experiment.batch_size, machine)))
     settings = f"{generated.count} generated against {real.count} test images, autoencoder {card['sha256'][:12]}"
     return frechet_distance(generated, real), settings
@@ -212,9 +208,9 @@ def autocast(machine: Machine) -> torch.autocast:
     return torch.autocast(machine.device.type, machine.autocast, enabled=machine.autocast is not None)
 
 
-def images_of(batches: Iterable[tuple[Tensor, Tensor]], most: int | None = None) -> Iterator[Tensor]:
-    """The images of at most so many batches (images, labels)."""
-    return (images for images, _ in islice(batches, most))
+def images_of(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
+    """The images of batches (images, labels)."""
+    return (images for images, _ in batches)
 
 
 def first_images(batches: BatchLoader, count: int) -> Tensor:

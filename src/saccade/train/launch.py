@@ -1,12 +1,13 @@
 """`--devices N` without a launcher: the processes of a run on this machine, started, watched and stopped together.
 
-Each is `python -m saccade.train.launch FOLDER`, goes on with the run that lies there, and is told its place by the
-variables that torchrun sets too. When one dies, the others are stopped; when whoever started them dies, the end of
+Each is `python -m saccade.train.launch JOB`, a file that says what to train where, and is told its place by variables
+that torchrun sets too. When one dies, the others are stopped; when whoever started them dies, the end of
 their standard input tells them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,12 +17,13 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from saccade.train.config import Experiment
+from saccade.train.config import Experiment, from_dict
 from saccade.train.processes import ProcessLostError
 
 #: where a process writes its last words
@@ -33,8 +35,8 @@ GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.1
 
 
-def launch(experiment: Experiment, folder: Path) -> None:
-    """Run an experiment, whose folder has been made, in several processes on this machine; returns when it is done.
+def launch(experiment: Experiment, folder: Path, resume: bool, paper: Mapping[str, Any] | None) -> None:
+    """What `saccade.train.run.train` does, in several processes on this machine; returns when the run is done.
 
     Several machines: the same is called on each, with MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment.
 
@@ -45,11 +47,12 @@ def launch(experiment: Experiment, folder: Path) -> None:
     """
     devices, nodes = experiment.devices or 1, experiment.nodes or 1
     with tempfile.TemporaryDirectory(prefix="saccade-") as scratch:
+        job = Path(scratch) / "job.json"
+        order = {"experiment": asdict(experiment), "run_dir": str(folder), "resume": resume, "paper": paper}
+        job.write_text(json.dumps(order), encoding="utf-8")
         errors = [Path(scratch) / str(local) for local in range(devices)]
         places = _places(devices, nodes)
-        with _stopping(
-            processes := [_start(folder, place, error) for place, error in zip(places, errors, strict=True)]
-        ):
+        with _stopping(processes := [_start(job, place, error) for place, error in zip(places, errors, strict=True)]):
             codes = _watch(processes)
         _explain(codes, errors, folder, int(places[0]["RANK"]))
 
@@ -76,11 +79,11 @@ def _free_port() -> int:
         return found.getsockname()[1]
 
 
-def _start(folder: Path, place: dict[str, str], error: Path) -> subprocess.Popen[bytes]:
+def _start(job: Path, place: dict[str, str], error: Path) -> subprocess.Popen[bytes]:
     threads = max(1, (os.cpu_count() or 1) // int(place["LOCAL_WORLD_SIZE"]))
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **place, ERROR_FILE: str(error)}
     return subprocess.Popen(
-        [sys.executable, "-m", "saccade.train.launch", str(folder)],
+        [sys.executable, "-m", "saccade.train.launch", str(job)],
         stdin=subprocess.PIPE,
         env=environment,
         start_new_session=True,  # Ctrl-C comes here alone, and is passed on
@@ -150,14 +153,14 @@ def _leave_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def main(folder: Path) -> int:
+def main(job: Path) -> int:
     """One process of a run; returns its exit code."""
     from saccade.train.run import train
-    from saccade.train.run_folder import RunFolder
 
     _leave_with_parent()
+    order = json.loads(job.read_text(encoding="utf-8"))
     try:
-        train(RunFolder(folder).read_config(), folder, resume=True)
+        train(from_dict(order["experiment"]), order["run_dir"], order["resume"], order["paper"])
     except KeyboardInterrupt:
         return 130
     except ValueError as error:

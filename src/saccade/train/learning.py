@@ -30,6 +30,11 @@ def epochs_done(trainer: Trainer) -> int:
     return trainer.fit_loop.epoch_progress.state_dict()["current"]["processed"]
 
 
+def cut_short(batches: BatchLoader) -> dict[str, str]:
+    """What card and result add to a score that is not of all samples: nothing, or {"cut_short": which they are}."""
+    return {} if batches.cut_short is None else {"cut_short": batches.cut_short}
+
+
 class DivergedError(ValueError):
     """The loss or the weights are no longer finite numbers."""
 
@@ -55,7 +60,7 @@ class LearningTask(LightningModule):
         model: the network.
         experiment: how to learn.
         info: the data set.
-        train_batches: what is learned from; its length is that of an epoch, before `max_batches` and `accumulate`.
+        train_batches: what is learned from; its length is that of an epoch, times `accumulate`.
         watched: what is scored after every epoch: the validation part, or the test part where there is none.
     """
 
@@ -88,8 +93,7 @@ class LearningTask(LightningModule):
             torch.compile(lambda x: self.model(x), dynamic=False) if experiment.compile else self.model.__call__
         )
         self.meter = FiringMeter(self.scored_model)
-        steps = len(train_batches) // experiment.accumulate
-        self.steps_per_epoch = min(steps, experiment.max_batches or steps)
+        self.steps_per_epoch = len(train_batches) // experiment.accumulate
         self.start_epoch()
 
     def measured(self) -> tuple[float | None, ...]:
@@ -130,6 +134,16 @@ class LearningTask(LightningModule):
         warmup = round(self.steps_per_epoch * self.experiment.warmup_epochs)
         schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        # A checkpoint brings the learning rate of its own schedule: at the end of a shorter one, zero. In a run that is
+        # resumed unchanged this is the same number.
+        schedule = self.lr_schedulers()
+        assert isinstance(schedule, LambdaLR)
+        for group, peak, factor in zip(
+            schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = peak * factor(schedule.last_epoch)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         if self.average is not None and (index + 1) % self.experiment.accumulate == 0:

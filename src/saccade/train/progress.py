@@ -39,6 +39,8 @@ class RunProgress(Callback):
                 f"batches of {e.batch_size} over {s['processes']} processes on {s['nodes']} machines in {e.accumulate} "
                 f"parts; {s['learning_rate_is']}; batch norm sees {s['batch_norm_sees']}"
             )
+        if self.history.extended:
+            self._say(f"The run was {self.history.extended}: {trainer.optimizers[0].param_groups[0]['lr']:.3g} now.")
         if self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),

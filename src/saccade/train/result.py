@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -26,7 +27,8 @@ def finish(
     history: History,
     machine: Machine,
     steps_per_epoch: int,
-    shared: dict[str, Any],
+    paper: Mapping[str, Any] | None,
+    shared: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write weights.safetensors, card.json and, last, result.json, which marks the run as finished."""
     origin = {
@@ -35,14 +37,14 @@ def finish(
         "versions": provenance.versions(),
         "hardware": provenance.hardware(machine.device),
     }
+    extended = {} if history.extended is None else {"extended": history.extended}
     card = {
         "recipe": experiment.recipe,
         "steps": experiment.steps,
         "data": {"name": info.name, "note": info.note, "classes": list(info.class_names)},
-        "score": report.score,
-        "batches": shared,
+        "score": {**report.score, **extended},
+        "batches": dict(shared),
         **origin,
-        "license": "Apache-2.0",
     }
     save_weights(folder.weights, model, card)
     result = {
@@ -52,6 +54,7 @@ def finish(
         "data": info.name,
         "data_note": info.note,
         **report.result,
+        "paper": paper,
         "parameters": sum(p.numel() for p in model.parameters()),
         "firing_rate": report.firing_rate,
         "firing_rates": report.firing_rates,
@@ -62,6 +65,7 @@ def finish(
         **shared,
         "steps_per_epoch": steps_per_epoch,
         "epochs": experiment.epochs,
+        **extended,
         "max_batches": experiment.max_batches,
         "precision": machine.precision,
         "lif_backends": ops.active_backends(),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def train(
     experiment: Experiment,
     run_dir: Path | str | None = None,
     resume: bool = False,
+    paper: Mapping[str, Any] | None = None,
     after_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Train a network as an experiment says, score it on the test set and save it.
@@ -55,6 +57,7 @@ def train(
         run_dir: the folder to make and fill; None: runs/RECIPE/<time>.
         resume: go on with the run in `run_dir`, from its last whole epoch; start if there is none. A finished run is
             left as it is.
+        paper: the score that a paper reports for this, kept beside ours; see `saccade.recipes.papers_score`.
         after_epoch: called with every row of metrics.csv, once the epoch's checkpoint is saved; in this process alone.
 
     Returns:
@@ -67,47 +70,53 @@ def train(
         KeyboardInterrupt: it was stopped; `resume` goes on.
     """
     check_experiment(experiment)
+    order = _Order(experiment, None if run_dir is None else Path(run_dir), resume, paper, after_epoch)
     world = find_world(experiment)
     if world is None and (experiment.devices or 1) * (experiment.nodes or 1) > 1:
-        return _launched(experiment, run_dir, resume)
+        return _launched(order)
     world = world or World()
     machine = choose_machine(experiment, world.local_rank)
     with joined(world, machine.device):
-        return _train(experiment, run_dir, resume, after_epoch, world, machine)
+        return _train(order, world, machine)
 
 
-def _launched(experiment: Experiment, run_dir: Path | str | None, resume: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for."""
+
+    experiment: Experiment
+    run_dir: Path | None
+    resume: bool
+    paper: Mapping[str, Any] | None
+    after_epoch: Callable[[dict[str, Any]], None] | None
+
+    def open(self) -> RunFolder:
+        """The folder to fill, looked at but not written to."""
+        folder = open_run(self.run_dir or default_run_dir(self.experiment.recipe), self.experiment, self.resume)
+        done = _epochs_done(folder)
+        if done > self.experiment.epochs:
+            raise ValueError(
+                f"{folder.path} has {done} epochs behind it; epochs={self.experiment.epochs} cannot take them back."
+            )
+        return folder
+
+
+def _launched(order: _Order) -> dict[str, Any]:
     """The same by processes of its own."""
-    folder = _open(experiment, run_dir, resume)
-    check_names(experiment)
-    if not folder.is_finished(experiment):
-        folder.create(experiment)
-        launch(experiment, folder.path)
+    if order.after_epoch is not None:
+        raise ValueError("after_epoch is called in the process that trains, and devices or nodes start others.")
+    folder = order.open()
+    check_names(order.experiment)
+    if not folder.is_finished(order.experiment):
+        launch(order.experiment, folder.path, order.resume, order.paper)
     return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
 
 
-def _open(experiment: Experiment, run_dir: Path | str | None, resume: bool) -> RunFolder:
-    folder = open_run(Path(run_dir) if run_dir is not None else default_run_dir(experiment.recipe), experiment, resume)
-    done = _epochs_done(folder)
-    if done > experiment.epochs:
-        raise ValueError(
-            f"{folder.path} has {done} epochs behind it; epochs={experiment.epochs} cannot take them back."
-        )
-    return folder
-
-
-def _train(
-    experiment: Experiment,
-    run_dir: Path | str | None,
-    resume: bool,
-    after_epoch: Callable[[dict[str, Any]], None] | None,
-    world: World,
-    machine: Machine,
-) -> dict[str, Any]:
-    found = _open(experiment, run_dir, resume) if world.writes else None
-    folder = RunFolder(agreed(found.path if found else Path()))
+def _train(order: _Order, world: World, machine: Machine) -> dict[str, Any]:
+    experiment = order.experiment
+    folder = RunFolder(agreed(order.open().path if world.writes else Path()))
     if agreed(folder.is_finished(experiment)):
-        return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
+        return {**(folder.read_result() or {}), "run_dir": str(folder.path)} if world.writes else {}
 
     check_names(experiment)
     loaders = build_loaders(experiment, machine.device)
@@ -116,22 +125,22 @@ def _train(
         synchronise_norms(model)
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
     task = kind(laid_out_for(machine, model), experiment, loaders.info, loaders.train, loaders.watched)
+    done = agreed(_epochs_done(folder))
+    planned = agreed(folder.read_config().epochs if done else None)
     if world.writes:
         folder.create(experiment)
-    done = agreed(_epochs_done(folder))
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, loaders.part, kind, world.writes)
+    history = History(folder.metrics, loaders.part, kind, planned, world.writes)
     with quiet_lightning(), _interruptible():
-        trainer = _trainer(experiment, folder, history, machine, world, after_epoch)
+        trainer = _trainer(order, folder, history, machine, world)
         trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
     leave()
     if not world.writes:
         return {}
     report = task.test(loaders.test, machine, history.rows)
+    network, steps = task.scored_model, task.steps_per_epoch
     shared = described(experiment, world.processes, world.nodes)
-    return finish(
-        folder, experiment, loaders.info, task.scored_model, report, history, machine, task.steps_per_epoch, shared
-    )
+    return finish(folder, experiment, loaders.info, network, report, history, machine, steps, order.paper, shared)
 
 
 def _epochs_done(folder: RunFolder) -> int:
@@ -140,21 +149,14 @@ def _epochs_done(folder: RunFolder) -> int:
     return read_checkpoint(folder.checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
 
 
-def _trainer(
-    experiment: Experiment,
-    folder: RunFolder,
-    history: History,
-    machine: Machine,
-    world: World,
-    after_epoch: Callable[[dict[str, Any]], None] | None,
-) -> Trainer:
-    e = experiment
+def _trainer(order: _Order, folder: RunFolder, history: History, machine: Machine, world: World) -> Trainer:
+    e = order.experiment
     callbacks: list[Callback] = [StepSeed(e.seed), history]
     if world.writes:
         callbacks.append(RunProgress(history, e.batch_size, described(e, world.processes, world.nodes)))
     callbacks.append(SaveCheckpoint(folder.checkpoint))
-    if world.writes and after_epoch is not None:
-        callbacks.append(TellEpoch(history, after_epoch))
+    if world.writes and order.after_epoch is not None:
+        callbacks.append(TellEpoch(history, order.after_epoch))
     # Alone it is a plain process, also where a cluster's variables would make Lightning look for others and requeue.
     environment = world.environment or LightningEnvironment()
     return Trainer(
@@ -166,8 +168,6 @@ def _trainer(
         benchmark=machine.device.type == "cuda",
         max_epochs=e.epochs,
         accumulate_grad_batches=e.accumulate,
-        limit_train_batches=None if e.max_batches is None else e.max_batches * e.accumulate,
-        limit_val_batches=e.max_batches,
         num_sanity_val_steps=0,
         gradient_clip_val=e.gradient_clip or None,
         callbacks=callbacks,

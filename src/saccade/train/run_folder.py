@@ -12,6 +12,9 @@ from typing import Any
 from saccade.atomic import remove_leftovers, write_text
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
 
+#: where the result and weights of a run lie that ended, and was given more epochs
+EARLIER = "earlier"
+
 
 class RunFolder:
     """Names of everything in a run's folder."""
@@ -22,14 +25,38 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.result = path / "result.json"
         self.weights = path / "weights.safetensors"
+        self.card = path / "card.json"
         self.checkpoint = path / "resume.ckpt"
         self.tensorboard = path / "tensorboard"
 
     def create(self, experiment: Experiment) -> None:
-        """Make the folder, clear away what a killed run left half written, and write config.json."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Make the folder, clear away what a killed run left half written, and write config.json.
+
+        The result and weights of a run that has ended and goes on are set aside, in earlier/epochs-N: what lies in the
+        folder itself is always of the experiment in its config.json.
+
+        Raises:
+            ValueError: the system does not let it be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"The folder {self.path} cannot be made ({error.strerror}). Choose another --run-dir."
+            ) from None
         remove_leftovers(self.path)
+        self._set_aside()
         write_json(self.config, asdict(experiment))
+
+    def _set_aside(self) -> None:
+        result = self.read_result()
+        if result is None:
+            return
+        aside = self.path / EARLIER / f"epochs-{result['epochs']}"
+        aside.mkdir(parents=True, exist_ok=True)
+        for file in (self.result, self.card, self.weights):  # the result first: with it the run would count as finished
+            if file.is_file():
+                file.replace(aside / file.name)
 
     def read_config(self) -> Experiment:
         """The experiment of the run in this folder."""

@@ -13,7 +13,7 @@ from saccade.nn.together import all_rows, own_rows, summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.evaluate import Scoreboard, Scores, at_least_float32, evaluate
-from saccade.train.learning import CHOICE, FinalScores, LearningTask
+from saccade.train.learning import CHOICE, FinalScores, LearningTask, cut_short
 from saccade.train.losses import build_loss
 
 OPTIMISTIC = "maximum over epochs, optimistic"
@@ -75,14 +75,15 @@ class ClassificationTask(LearningTask):
 
     def test(self, batches: BatchLoader, machine: Machine, rows: list[dict[str, Any]]) -> FinalScores:
         model = self.scored_model.to(machine.device)
-        scores = evaluate(model, batches, self.num_classes, self.loss, machine, self.experiment.max_batches)
-        score = {"test_accuracy": scores.accuracy, "samples": scores.samples, "of": CHOICE}
+        scores = evaluate(model, batches, self.num_classes, self.loss, machine)
+        score = {"test_accuracy": scores.accuracy, "samples": scores.samples, "of": CHOICE, **cut_short(batches)}
         found = {
             "test_accuracy": scores.accuracy,
             "test_accuracy_is": CHOICE,
             "test_top5": scores.top5,
             "test_loss": scores.loss,
             "test_samples": scores.samples,
+            **cut_short(batches),
             "per_class_accuracy": dict(zip(self.info.class_names, scores.per_class, strict=True)),
         }
         if "test_accuracy" in rows[-1]:

@@ -24,7 +24,7 @@ def test_says_what_it_is(digits):
 
 
 def test_parts_are_whole_and_stratified(digits):
-    full = load_data(DataRequest("digits", steps=6, augment=False))
+    full = load_data(DataRequest("digits", steps=6, augment="none"))
     assert len(full.train) + len(full.test) == 1797
     assert len(digits.train) + len(digits.validation) == len(full.train)
     everyone = torch.bincount(torch.cat([full.train.labels, full.test.labels]))
@@ -83,5 +83,5 @@ def test_takes_any_number_of_steps_and_size(steps, size):
 def test_says_what_it_cannot_do():
     with pytest.raises(ValueError, match="8 pixels"):
         load_data(DataRequest("digits", size=4))
-    with pytest.raises(ValueError, match="event counts"):
+    with pytest.raises(ValueError, match="holds sequences"):
         load_data(DataRequest("digits", symmetric=True))

@@ -112,5 +112,5 @@ def test_parts_must_have_the_same_classes(tmp_path):
 
 
 def test_files_travel_to_other_processes(tmp_path):
-    train = load_data(DataRequest("folder", root=write_folder(tmp_path), size=24, augment=False)).train
+    train = load_data(DataRequest("folder", root=write_folder(tmp_path), size=24, augment="none")).train
     assert torch.equal(pickle.loads(pickle.dumps(train))[2][0], train[2][0])

@@ -121,7 +121,7 @@ def test_only_the_training_part_is_augmented(tmp_path):
 
 
 def test_no_augmentation_if_not_wanted(tmp_path):
-    train = load_data(DataRequest("mnist", root=write_mnist(tmp_path), augment=False)).train
+    train = load_data(DataRequest("mnist", root=write_mnist(tmp_path), augment="none")).train
     assert torch.equal(train[5][0], train[5][0])
     assert train.augment is None
 
@@ -135,7 +135,7 @@ def test_validation_is_the_same_for_every_request_and_disjoint(tmp_path):
 
 
 def test_resizes_once(tmp_path):
-    splits = load_data(DataRequest("mnist", root=write_mnist(tmp_path), size=14, augment=False))
+    splits = load_data(DataRequest("mnist", root=write_mnist(tmp_path), size=14, augment="none"))
     assert splits.info.size == (14, 14)
     assert splits.train.samples.shape == (40, 1, 14, 14)
     assert (
@@ -235,7 +235,7 @@ def test_the_real_mnist_is_normalised(tmp_path):
     for part, short in (("train", "train"), ("t10k", "test")):
         (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(archive[f"x_{short}"]))
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(archive[f"y_{short}"]))
-    splits = load_data(DataRequest("mnist", root=tmp_path, augment=False))
+    splits = load_data(DataRequest("mnist", root=tmp_path, augment="none"))
     assert (len(splits.train), len(splits.test)) == (60000, 10000)
     x, labels = splits.train.fetch(torch.arange(60000))
     assert abs(float(x.mean())) < 1e-3

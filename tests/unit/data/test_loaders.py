@@ -123,7 +123,7 @@ def test_an_epoch_set_after_the_iterator_was_made_counts():
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_distributed_processes_share_every_training_batch(accumulate):
     alone = list(BatchSampler(22, 8, True, 5, accumulate=accumulate))
-    parts = [list(BatchSampler(22, 8, True, 5, rank, 2, accumulate)) for rank in range(2)]
+    parts = [list(BatchSampler(22, 8, True, 5, rank, 2, accumulate=accumulate)) for rank in range(2)]
     assert len(alone) == len(parts[0]) == len(parts[1]) == 2 * accumulate
     for whole, *shares in zip(alone, *parts, strict=True):
         assert all(torch.equal(share.indices, whole.indices) and share.seed == whole.seed for share in shares)
@@ -169,8 +169,8 @@ def test_a_tiny_set_is_shared_out_equally():
 )
 def test_batches_that_cannot_be_shared_out(length, batch_size, processes, accumulate):
     with pytest.raises(ValueError, match=r"cannot be shared out equally .* a multiple of 4, e\.g\. [48]\."):
-        BatchSampler(length, batch_size, True, 0, 0, processes, accumulate)
-    assert len(BatchSampler(length, batch_size, False, 0, 0, processes, accumulate)) > 0
+        BatchSampler(length, batch_size, True, 0, 0, processes, accumulate=accumulate)
+    assert len(BatchSampler(length, batch_size, False, 0, 0, processes, accumulate=accumulate)) > 0
 
 
 def test_takes_its_share_from_the_running_process_group(monkeypatch):
@@ -179,7 +179,8 @@ def test_takes_its_share_from_the_running_process_group(monkeypatch):
     )
     monkeypatch.setattr(loaders_module, "distributed", group)
     sampler = make_loader(image_tensors(), batch_size=4, train=True, temporal=True).sampler
-    assert (sampler.rank, sampler.processes, len(sampler)) == (1, 2, 2)
+    assert (sampler.rank, sampler.processes, len(sampler)) == (1, 2, 5)
+    assert next(iter(sampler)).rows == slice(2, 4)
 
 
 def test_a_plain_torch_loader_works_too():
@@ -267,3 +268,16 @@ def test_samples_are_bytes_with_a_label_each():
         ImageTensors(torch.zeros(3, 1, 4, 4), torch.zeros(3), (0.0,), (1.0,))
     with pytest.raises(ValueError, match="3 samples, 2 labels"):
         ImageTensors(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.zeros(2), (0.0,), (1.0,))
+
+
+def test_a_pass_that_is_cut_short_has_samples_from_everywhere():
+    whole = BatchSampler(22, 4, False, 0)
+    cut = BatchSampler(22, 4, False, 0, most=2)
+    assert (len(whole), len(cut), cut.samples) == (6, 2, 8)
+    first, again = ([request.indices.tolist() for request in cut] for _ in range(2))
+    assert first == again
+    assert [len(indices) for indices in first] == [4, 4]
+    assert first[-1][-1] >= 19
+    assert len(BatchSampler(22, 4, False, 0, most=9)) == 6
+    assert len(BatchSampler(22, 4, True, 0, most=3)) == 3
+    assert whole.samples == 22

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.data import split_every, split_last
+from saccade.data import split_every, split_last, spread
 
 
 @given(
@@ -46,3 +46,16 @@ def test_every_third_of_each_class_is_set_aside():
         split_every(torch.tensor([0, 0, 0, 1]), 3)
     with pytest.raises(ValueError, match="n of 2 or more, not 1"):
         split_every(torch.tensor([0, 0]), 1)
+
+
+@pytest.mark.parametrize("in_turn", [False, True], ids=["class after class", "classes in turn"])
+def test_a_part_of_a_whole_has_every_class(in_turn):
+    labels = torch.arange(1000) % 10
+    labels = labels if in_turn else labels.sort().values
+    indices = spread(1000, 100)
+    assert torch.equal(indices, spread(1000, 100))
+    assert (indices.diff() > 0).all()
+    assert indices.min() >= 0
+    assert indices.max() < 1000
+    assert torch.bincount(labels[indices], minlength=10).min() >= 3
+    assert torch.equal(spread(7, 7), torch.arange(7))

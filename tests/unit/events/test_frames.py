@@ -50,7 +50,7 @@ def kernel(request, monkeypatch):
     if request.param == "compiled":
         pytest.importorskip("numba")
     module = importlib.import_module(f"saccade.data.events.kernels.{request.param}")
-    monkeypatch.setattr("saccade.data.events.frames.kernels", lambda: module)
+    monkeypatch.setattr("saccade.data.events.kernels.kernels", lambda: module)
 
 
 SPECS = [

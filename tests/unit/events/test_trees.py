@@ -58,18 +58,18 @@ def test_the_test_part_is_never_augmented(tmp_path):
     files.cifar10dvs_tree(tmp_path)
     splits = {
         augment: load_data(DataRequest("cifar10-dvs", tmp_path, steps=3, augment=augment, validation=0.25))
-        for augment in (False, True)
+        for augment in ("none", "standard")
     }
-    assert splits[True].train.augment is not None
+    assert splits["standard"].train.augment is not None
     for part, changed in (("train", True), ("validation", False), ("test", False)):
         plain, augmented = (
             torch.cat(
                 [x for x, _ in make_loader(getattr(splits[a], part), batch_size=5, train=False, temporal=True)], 1
             )
-            for a in (False, True)
+            for a in ("none", "standard")
         )
         assert torch.equal(plain, augmented) != changed
-        recorded = splits[False]
+        recorded = splits["none"]
         rows = getattr(recorded, part).rows
         expected = np.stack([getattr(recorded, part).store.clip(row) for row in rows], 1)
         assert (plain.numpy() == expected).all()
@@ -92,13 +92,13 @@ def test_counts_past_255_survive_the_way_into_memory(tmp_path):
     files.nmnist_tree(tmp_path)
     first = next(iter(sorted((tmp_path / "NMNIST/Train/0").iterdir())))
     first.write_bytes(files.atis([(t, 3, 4, 1) for t in range(600)]))
-    train = load_data(DataRequest("nmnist", tmp_path, steps=2, augment=False)).train
+    train = load_data(DataRequest("nmnist", tmp_path, steps=2, augment="none")).train
     assert train[0][0][:, 1, 4, 3].tolist() == [300, 300]
 
 
 def test_size_bins_the_coordinates(tmp_path):
     files.cifar10dvs_tree(tmp_path)
-    splits = load_data(DataRequest("cifar10-dvs", tmp_path, steps=3, size=48, augment=False))
+    splits = load_data(DataRequest("cifar10-dvs", tmp_path, steps=3, size=48, augment="none"))
     assert splits.info.size == (48, 48)
     x, _ = splits.train[0]
     assert x.shape == (3, 2, 48, 48)

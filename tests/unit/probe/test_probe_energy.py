@@ -255,3 +255,8 @@ def test_unknown_tables():
         cost_table("45nm-float23")
     with pytest.raises(FileNotFoundError, match="There is no cost table"):
         cost_table("nowhere.json")
+
+
+def test_a_plain_module_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match=r"takes a network of saccade, .* not a Sequential"):
+        measure_energy(nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU()), torch.rand(4, 2, 2, 8, 8))

@@ -35,6 +35,7 @@ def test_nothing_is_missing_from_a_whole_run(make_run):
     page = page_of(make_run())
     assert "Missing." not in page
     assert "0123456789ab+changes" in page
+    assert "12.5 (test accuracy, %; best epoch; as quoted, not checked by us); this run changed epochs" in page
 
 
 @pytest.mark.usefixtures("sketched")
@@ -248,3 +249,27 @@ def test_folders_that_are_no_runs(tmp_path, make_run):
 def test_a_folder_of_damage_alone_is_reported(tmp_path):
     write(tmp_path, "config.json", [])
     assert "config.json must hold a JSON object" in page_of(tmp_path)
+
+
+@pytest.mark.usefixtures("sketched")
+def test_probes_of_other_weights_are_left_out(make_run):
+    run = make_run()
+    write(run, "card.json", {"sha256": "new"})
+    edit(run, "probe/gates.json", weights_sha256="old")
+    edit(run, "probe/energy.json", weights_sha256="new")
+    page = page_of(run)
+    assert "Gates are left out: they are of other weights than the run's. saccade gates RUN looks anew" in missing(page)
+    assert "gates in numbers" not in page
+    assert "Energy and operations per sample" in page
+
+
+@pytest.mark.usefixtures("sketched")
+def test_the_folder_of_an_ablation_stands_for_its_runs(tmp_path, make_run):
+    make_run("grid/runs/none-seed0", attention="none")
+    make_run("grid/runs/tcja-seed0")
+    (tmp_path / "grid" / "records").mkdir()
+    page = page_of(tmp_path / "grid")
+    assert "Comparison of 2 runs" in page
+    (tmp_path / "empty" / "runs").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="is the folder of an ablation, but holds no run"):
+        write_report([tmp_path / "empty"], tmp_path / "out")

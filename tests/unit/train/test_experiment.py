@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 
+from saccade.train.build import check_names
 from saccade.train.check import RULES, check_experiment
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
 
@@ -31,7 +32,7 @@ def test_counts_are_whole_and_positive(name, value):
         check_experiment(replace(GOOD, **{name: value}))
 
 
-@pytest.mark.parametrize("name", ["loss", "mix", "optimizer", "device", "precision", "placement"])
+@pytest.mark.parametrize("name", ["mix", "optimizer", "device", "precision", "placement"])
 def test_unknown_choices_list_the_known_ones(name):
     with pytest.raises(ValueError, match=f"Unknown {name} 'x'. Known: "):
         check_experiment(replace(GOOD, **{name: "x"}))
@@ -56,7 +57,7 @@ def test_every_number_has_a_rule():
 def test_experiments_survive_a_dict_and_differ_by_name():
     assert from_dict(asdict(GOOD)) == GOOD
     assert differences(GOOD, replace(GOOD, lr=3.0, seed=1)) == {"lr": (0.1, 3.0), "seed": (0, 1)}
-    with pytest.raises(ValueError, match=r"Unknown field of an experiment 'epoch'\. Did you mean 'epochs'"):
+    with pytest.raises(ValueError, match=r"Unknown field 'epoch' of an experiment\. Did you mean 'epochs'"):
         from_dict({**asdict(GOOD), "epoch": 3})
     with pytest.raises(ValueError, match="not a whole experiment"):
         from_dict({"recipe": "r"})
@@ -64,3 +65,30 @@ def test_experiments_survive_a_dict_and_differ_by_name():
 
 def test_what_may_change_on_resume_are_fields():
     assert set(FREE_ON_RESUME) <= {f.name for f in fields(Experiment)}
+
+
+@pytest.mark.parametrize(
+    ("old", "loss", "read"),
+    [
+        (True, "ce", "standard"),
+        (False, "ce", "none"),
+        (True, "mmd", "mirror"),
+        (False, "kld", "none"),
+        ("dta", "ce", "dta"),
+    ],
+)
+def test_augmentation_was_true_or_false_once(old, loss, read):
+    assert from_dict({**asdict(GOOD), "loss": loss, "augment": old}).augment == read
+
+
+@pytest.mark.parametrize("wrong", [1, 0, None, ["dta"], {}])
+def test_augmentation_of_another_type_is_refused(wrong):
+    with pytest.raises(ValueError, match="augment is the name of an augmentation policy"):
+        from_dict({**asdict(GOOD), "augment": wrong})
+
+
+def test_an_unknown_augmentation_policy_is_refused_before_any_work():
+    experiment = replace(GOOD, model="msresnet18", data="digits")
+    check_names(replace(experiment, augment="tcja"))
+    with pytest.raises(ValueError, match=r"Unknown augmentation policy 'no'\. Did you mean 'none'"):
+        check_names(replace(experiment, augment="no"))

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from saccade.train.losses import build_loss, cross_entropy_of_mean, mse_of_rate, tet
+from saccade.recipes import get_recipe
+from saccade.train.build import check_names
+from saccade.train.losses import (
+    _REGISTRY,
+    build_loss,
+    cross_entropy_of_mean,
+    mse_of_rate,
+    mse_of_steps,
+    register_loss,
+    tet,
+)
 
 T, B, K = 3, 4, 5
 
@@ -47,10 +59,44 @@ class TestFormulas:
         expected = ((logits.numpy().mean(0) - distribution(target, smoothing)) ** 2).mean()
         assert mse_of_rate(logits, target, smoothing).item() == pytest.approx(expected, abs=1e-12)
 
+    def test_smse_compares_every_step_with_the_target(self, logits, target, smoothing):
+        wanted = distribution(target, smoothing)
+        expected = np.mean([((z_t - wanted) ** 2).mean() for z_t in logits.numpy()])
+        found = mse_of_steps(logits, target, smoothing).item()
+        assert found == pytest.approx(expected, abs=1e-12)
+        spread = logits.var(0, unbiased=False).mean().item()
+        assert found == pytest.approx(mse_of_rate(logits, target, smoothing).item() + spread, abs=1e-12)
+
+
+@pytest.fixture
+def hinge(monkeypatch):
+    monkeypatch.setattr("saccade.train.losses._REGISTRY", dict(_REGISTRY))
+
+    @register_loss("hinge")
+    def hinge(logits, target):
+        return (1 - logits.mean(0).gather(1, target[:, None])).clamp_min(0).mean()
+
+    return hinge
+
+
+def test_a_loss_of_ones_own_is_taken_by_name(logits, hinge):
+    check_names(replace(get_recipe("digits-dta"), loss="hinge"))
+    assert build_loss("hinge")(logits, LABELS) == hinge(logits, LABELS)
+    with pytest.raises(ValueError, match="'hinge' takes no label_smoothing"):
+        build_loss("hinge", 0.1)
+    with pytest.raises(ValueError, match="A loss named 'hinge' is already registered"):
+        register_loss("hinge")(hinge)
+
+
+def test_an_unknown_loss_is_refused_before_anything_is_loaded():
+    with pytest.raises(ValueError, match="Unknown loss 'hinge'"):
+        check_names(replace(get_recipe("digits-dta"), loss="hinge"))
+
 
 def test_losses_by_name_carry_their_options(logits):
     assert build_loss("ce", 0.1)(logits, LABELS) == cross_entropy_of_mean(logits, LABELS, 0.1)
     assert build_loss("tet", 0.1, 0.3)(logits, LABELS) == tet(logits, LABELS, 0.1, 0.3)
+    assert build_loss("smse", 0.1)(logits, LABELS) == mse_of_steps(logits, LABELS, 0.1)
     assert build_loss("mse", 0.1)(logits, LABELS) == mse_of_rate(logits, LABELS, 0.1)
     with pytest.raises(ValueError, match=r"Unknown loss 'tett'\. Did you mean 'tet'"):
         build_loss("tett")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from saccade.models import create_model
+from saccade.models import SpikingNetwork, create_model
 from saccade.models.weights import load_weights, save_weights
 
 
@@ -102,3 +102,10 @@ def test_a_missing_card_is_named(saved):
 def test_the_name_says_safetensors(saved):
     with pytest.raises(ValueError, match=r"written as \.safetensors, but the name given is 'weights.pt'"):
         save_weights(saved[0] / "weights.pt", saved[1], {})
+
+
+def test_a_network_that_nobody_could_build_again_gets_no_card(tmp_path):
+    model = SpikingNetwork(steps=2)
+    with pytest.raises(ValueError, match="was not built by create_model, so its card could not say how to build it"):
+        save_weights(tmp_path / "weights.safetensors", model, {})
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Recordings of event cameras: read, cut into frames, cached, split, augmented.
+"""Recordings of event cameras: read, cut into frames, cached, split.
 
     from saccade.data.events import FrameSpec, read_events, to_frames
 
@@ -8,7 +8,6 @@
 The sets themselves come through `load_data(DataRequest("nmnist", steps=10))`.
 """
 
-from saccade.data.events.augment import POLICIES, ClipAugment
 from saccade.data.events.cache import make_plan, prepare
 from saccade.data.events.dataset import EventClips
 from saccade.data.events.frames import Clip, FrameSpec, to_frames
@@ -20,9 +19,7 @@ from saccade.data.events.store import DamagedCacheError, FrameStore, open_store
 
 __all__ = [
     "EVENT_SETS",
-    "POLICIES",
     "Clip",
-    "ClipAugment",
     "DamagedCacheError",
     "EventClips",
     "Events",

@@ -68,7 +68,7 @@ class Plan:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(T, 2, H, W) of a clip."""
-        return (self.spec.steps, 2, *(self.spec.size or self.sensor))
+        return (self.spec.steps, 2, *(self.spec.frame_size or self.sensor))
 
     @property
     def clips_per_file(self) -> int:
@@ -124,10 +124,9 @@ def make_plan(event_set: EventSet, root: Path, spec: FrameSpec, progress: Progre
     """
     found = event_set.recordings(root)
     sensor = event_set.sensor(root)
-    if spec.size is not None and (spec.size[0] > sensor[0] or spec.size[1] > sensor[1]):
-        raise ValueError(
-            f"Frames of (height, width) {spec.size} are larger than the sensor of {event_set.name}, {sensor}."
-        )
+    size = spec.frame_size or sensor
+    if size[0] > sensor[0] or size[1] > sensor[1]:
+        raise ValueError(f"Frames of (height, width) {size} are larger than the sensor of {event_set.name}, {sensor}.")
     hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set), progress)
     return Plan(event_set, root, spec, sensor, found.class_names, found.recordings, hashes)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from saccade.data.events.augment import ClipAugment
+from saccade.data.augment import Augment
 from saccade.data.events.store import FrameStore
 
 
@@ -26,7 +26,7 @@ class EventClips(Dataset):
     store: FrameStore
     rows: list[int]
     labels: Tensor
-    augment: ClipAugment | None = None
+    augment: Augment | None = None
     resident: Tensor | None = None
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class EventClips(Dataset):
         else:
             x = self.resident[indices.to(self.resident.device)].float()
         if self.augment is not None:
-            x = self.augment(x.transpose(0, 1)).transpose(0, 1)  # it takes [T, B, ...]
+            x = self.augment(x)
         return x, self.labels[indices].to(x.device)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:

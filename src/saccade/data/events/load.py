@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
+from saccade.data.augment import STANDARD, Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
-from saccade.data.events.augment import POLICIES
 from saccade.data.events.cache import make_plan, prepare
 from saccade.data.events.dataset import EventClips
 from saccade.data.events.frames import FrameSpec
@@ -34,14 +34,14 @@ def load_events(request: DataRequest) -> DataSplits:
     """
     chosen = event_set(request.name)
     side = request.size
-    spec = FrameSpec(request.steps, size=None if side is None or chosen.size == (side, side) else (side, side))
+    spec = FrameSpec(request.steps, size=None if chosen.size == (side, side) else side)
     plan = make_plan(chosen, request.root_or_default, spec)
     store = prepare(plan, _first_time)
     return split_store(store, request.augment, request.validation)
 
 
-def split_store(store: FrameStore, augment: bool, validation: float = 0.0) -> DataSplits:
-    """The parts of a frame cache; only the training part is augmented."""
+def split_store(store: FrameStore, augment: str = STANDARD, validation: float = 0.0) -> DataSplits:
+    """The parts of a frame cache; only the training part is augmented, by a policy (see `list_policies`)."""
     chosen = event_set(store.index["set"])
     labels, parts = torch.tensor(store.column("label")), store.column("part")
     rows = {part: [i for i, its in enumerate(parts) if its == part] for part in (TRAIN, TEST)}
@@ -53,8 +53,8 @@ def split_store(store: FrameStore, augment: bool, validation: float = 0.0) -> Da
     kept, aside = _set_aside(rows[TRAIN], labels, store.column("group"), validation)
     keep_in_memory = store.nbytes <= RESIDENT_BYTES
 
-    def clips(chosen_rows: list[int], policy: str | None = None) -> EventClips:
-        part = EventClips(store, chosen_rows, labels[chosen_rows], None if policy is None else POLICIES[policy])
+    def clips(chosen_rows: list[int], policy: Augment | None = None) -> EventClips:
+        part = EventClips(store, chosen_rows, labels[chosen_rows], policy)
         return part.to("cpu") if keep_in_memory else part
 
     info = DataInfo(
@@ -66,7 +66,7 @@ def split_store(store: FrameStore, augment: bool, validation: float = 0.0) -> Da
         class_names=tuple(store.index["class_names"]),
         note=note(store),
     )
-    train = clips(kept, chosen.policy if augment else None)
+    train = clips(kept, find_policy(augment, chosen.policy))
     return DataSplits(info, train, clips(rows[TEST]), clips(aside) if aside else None)
 
 
@@ -102,4 +102,4 @@ def _first_time(done: int, total: int) -> None:
 
 
 for _set in EVENT_SETS.values():
-    register_data(_set.name, f"event camera: {_set.summary}", _set.folder)(load_events)
+    register_data(_set.name, f"event camera: {_set.summary}", _set.folder, temporal=True)(load_events)

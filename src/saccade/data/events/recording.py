@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 #: (height, width) of a sensor or a frame, in pixels
 Size = tuple[int, int]
+#: the columns of `Events`, and their types
+COLUMNS = {"t_us": "int64", "x": "uint16", "y": "uint16", "p": "bool"}
+#: in each direction: coordinates are 16 bits
+MOST_PIXELS = 2**16
 
 
 class RecordingError(ValueError):
@@ -45,13 +49,27 @@ class Events:
     size: Size | None = None
     skipped: int = 0
 
+    def __post_init__(self) -> None:
+        """ValueError for columns of other types or unlike lengths, or a sensor without pixels."""
+        for name, kind in COLUMNS.items():
+            column = np.asarray(getattr(self, name))
+            if column.dtype != kind or column.shape != (len(self.t_us),):
+                raise ValueError(
+                    f"Events take {name} as an array of {kind} [{len(self.t_us)}], as long as t_us, but it is "
+                    f"{column.dtype} {list(column.shape)}. If its values fit, convert it: {name}.astype('{kind}')."
+                )
+        if self.size is not None and not (len(self.size) == 2 and all(1 <= side <= MOST_PIXELS for side in self.size)):
+            raise ValueError(
+                f"A sensor has (height, width) of 1 to {MOST_PIXELS:,} pixels each, but size is {self.size}."
+            )
+
     def __len__(self) -> int:
         return len(self.t_us)
 
     @property
     def duration_us(self) -> int:
         """From the first event to the last; 0 if there are none."""
-        return int(self.t_us.max() - self.t_us.min()) if len(self) else 0
+        return int(self.t_us.max()) - int(self.t_us.min()) if len(self) else 0
 
     @cached_property
     def backward_steps(self) -> int:
@@ -71,13 +89,37 @@ def check_events(path: Path, events: Events, where: Callable[[int], str]) -> Eve
     """
     if not len(events):
         raise RecordingError(path, "it holds no events.")
-    if events.size is not None:
-        height, width = events.size
-        if int(events.x.max()) >= width or int(events.y.max()) >= height:
-            i = int(np.argmax((events.x >= width) | (events.y >= height)))
-            raise RecordingError(
-                path,
-                f"event {i} of {len(events)} ({where(i)}) is at x={events.x[i]}, y={events.y[i]}, outside the sensor "
-                f"of {width} x {height} pixels. The file is damaged, or it is from another camera.",
-            )
+    if (i := first_outside(events)) is not None:
+        raise RecordingError(
+            path, f"{_outside(events, i, f' ({where(i)})')} The file is damaged, or it is from another camera."
+        )
     return events
+
+
+def require_on_sensor(events: Events) -> None:
+    """ValueError if an event lies outside the sensor, or its size is unknown."""
+    if events.size is None:
+        raise ValueError(
+            "Frames need the sensor's size, which the recording does not say. Give it as size=(height, width)."
+        )
+    if (i := first_outside(events)) is not None:
+        raise ValueError(f"The {_outside(events, i)} Give the size of the sensor that recorded them.")
+
+
+def first_outside(events: Events) -> int | None:
+    """The first event that lies outside the sensor; None if there is none, or the size is unknown."""
+    if events.size is None or not len(events):
+        return None
+    height, width = events.size
+    if int(events.x.max()) < width and int(events.y.max()) < height:
+        return None
+    return int(np.argmax((events.x >= width) | (events.y >= height)))
+
+
+def _outside(events: Events, i: int, where: str = "") -> str:
+    assert events.size is not None
+    height, width = events.size
+    return (
+        f"event {i} of {len(events)}{where} is at x={events.x[i]}, y={events.y[i]}, outside the sensor of "
+        f"{width} x {height} pixels."
+    )

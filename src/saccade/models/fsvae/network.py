@@ -86,7 +86,7 @@ class FSVAE(SpikingNetwork):
         attention_options: Mapping[str, Any] | None = None,
         encoder_attention: str = "none",
         decoder_attention: str = "none",
-        placement: str = "spikes",
+        placement: str | None = None,
         surrogate: str | ops.Surrogate = RELEASED_SURROGATE,
         **network: Any,
     ) -> None:

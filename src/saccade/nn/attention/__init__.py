@@ -16,25 +16,29 @@ from saccade.nn.attention.contract import Attention, GatedNeuron, NoAttention, S
 from saccade.nn.attention.dta import DTA, TNA, TXA
 from saccade.nn.attention.eca import ECA
 from saccade.nn.attention.gac import GAC
-from saccade.nn.attention.masnn import CA, SA, TA, TCA, TCSA
+from saccade.nn.attention.masnn import CA, CSA, SA, TA, TCA, TCSA, TSA
 from saccade.nn.attention.se import SE
+from saccade.nn.attention.tasnn import TASNN
 from saccade.nn.attention.tcja import CLA, TCJA, TLA
 
 __all__ = [
     "CA",
     "CBAM",
     "CLA",
+    "CSA",
     "DTA",
     "ECA",
     "GAC",
     "SA",
     "SE",
     "TA",
+    "TASNN",
     "TCA",
     "TCJA",
     "TCSA",
     "TLA",
     "TNA",
+    "TSA",
     "TXA",
     "Attention",
     "GatedNeuron",
@@ -58,7 +62,10 @@ _REGISTRY: dict[str, type[Attention]] = {
     "ca": CA,
     "sa": SA,
     "tca": TCA,
+    "tsa": TSA,
+    "csa": CSA,
     "tcsa": TCSA,
+    "tasnn": TASNN,
     "gac": GAC,
     "se": SE,
     "eca": ECA,
@@ -105,7 +112,8 @@ def create_attention(name: str, channels: int, steps: int, **options: Any) -> At
         name: one of `list_attention()`.
         channels: C of the sequences [T, B, C, H, W] that it will gate.
         steps: T.
-        **options: the module's own, e.g. `kernel_time=4`; and `placement="spikes"` or `"current"` for all.
+        **options: the module's own, e.g. `kernel_time=4`; and for all `placement`: "spikes", "current", or None for
+            the published one.
 
     Raises:
         ValueError: unknown name or option (with the nearest ones), or a size that makes no sense.
@@ -114,5 +122,5 @@ def create_attention(name: str, channels: int, steps: int, **options: Any) -> At
     known = attention_options(name)
     for option in options:
         if option not in known:
-            raise unknown_name(f"option of attention {name!r}", option, known)
+            raise unknown_name("option", option, known, of=f"attention {name!r}")
     return cls(channels, steps, **options)

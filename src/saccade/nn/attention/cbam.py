@@ -30,9 +30,12 @@ class CBAM(Attention):
     """
 
     fixed_steps = False
+    positive = True
+    looks_at_steps = "own"
+    published_at = "in no spiking network"
 
     def __init__(
-        self, channels: int, steps: int, reduction: int = 16, kernel_size: int = 7, placement: str = "spikes"
+        self, channels: int, steps: int, reduction: int = 16, kernel_size: int = 7, placement: str | None = None
     ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("CBAM", reduction=reduction, kernel_size=kernel_size)

@@ -5,9 +5,12 @@
 The source is the spikes themselves (TCJA and most others) or the membrane current that produced them (DTA, GAC).
 Shapes: everything is [T, B, C, H, W], the gate broadcasts to that.
 
-`placement` says where a network applies the gate. "spikes" is the published placement; what comes out is then real
-valued. "current" (ours) multiplies the current before the neuron, with the current as source, so that everything
-downstream stays binary. `GatedNeuron` carries both out.
+`placement` says where a network applies the gate. "spikes" multiplies what the neuron fired; what comes out is then
+real valued. "current" multiplies the current before the neuron, with the current as source, so that everything
+downstream stays binary. `GatedNeuron` carries both out. The default is where the module's paper puts it.
+
+What a module is, it says itself, as class attributes: whoever runs, draws or loads gates asks these, and knows no
+module by name.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-SOURCES = ("spikes", "current")
 PLACEMENTS = ("spikes", "current")
+
+#: ordered (pattern, replacement) pairs that turn the authors' key names into ours; an empty result drops the key
+Rules = tuple[tuple[str, str], ...]
 
 
 class Attention(nn.Module):
@@ -28,16 +33,34 @@ class Attention(nn.Module):
     Args:
         channels: C of the sequences to gate.
         steps: T of the sequences to gate.
-        placement: "spikes" (published) or "current" (keeps the network's activations binary).
+        placement: what is multiplied, "spikes" or "current" (which keeps the network's activations binary); None:
+            the one that was published.
     """
 
+    #: what the gate is computed from: "spikes" or "current"
     source: ClassVar[str] = "spikes"
+    #: what of the source it is computed from: "means" (over H, W, of every step and channel, and nothing else; the gate
+    #: is then [T, B, C, 1, 1], and that of the means [T, B, C, 1, 1] themselves is the same) or "full"
+    needs: ClassVar[str] = "full"
+    #: whether the gate is never negative, so that it commutes with a max pooling where it is the same at all pixels
+    positive: ClassVar[bool] = False
+    #: which steps of the source step t of the gate depends on: "own" (t), "past" (t and before) or "all"
+    looks_at_steps: str = "all"
     #: whether weights depend on T; if not, sequences of any length are accepted
     fixed_steps: ClassVar[bool] = True
+    #: whether what is gated passes a ReLU, as MA-SNN's currents do
+    rectify: bool = False
+    #: what the paper's gate multiplies: "spikes" or "current"
+    published_placement: ClassVar[str] = "spikes"
+    #: where in a network it stands in the paper, in words
+    published_at: ClassVar[str] = ""
+    #: the authors' key names of this module alone; empty: no code was released that we know of
+    official_keys: ClassVar[Rules] = ()
 
-    def __init__(self, channels: int, steps: int, placement: str = "spikes") -> None:
+    def __init__(self, channels: int, steps: int, placement: str | None = None) -> None:
         super().__init__()
         check_positive(type(self).__name__, channels=channels, steps=steps)
+        placement = self.published_placement if placement is None else placement
         if placement not in PLACEMENTS:
             raise ValueError(f"placement must be 'spikes' or 'current', not {placement!r}.")
         self.channels = channels
@@ -64,7 +87,8 @@ class Attention(nn.Module):
         Raises:
             ValueError: wrong layout, C or T, or a missing current.
         """
-        return self.gate(spikes, current) * spikes
+        gated = self.gate(spikes, current) * spikes
+        return gated.relu() if self.rectify else gated
 
     def resize_steps(self, steps: int) -> Attention:
         """Change T in place by resampling every time-indexed weight; returns self.
@@ -131,6 +155,8 @@ class NoAttention(Attention):
     """The gate that is 1 everywhere: `forward` returns its input itself."""
 
     fixed_steps = False
+    positive = True
+    looks_at_steps = "own"
 
     def compute_gate(self, source: Tensor) -> Tensor:
         return source.new_ones(1, 1, 1, 1, 1)
@@ -142,6 +168,8 @@ class NoAttention(Attention):
 
 class ScoreAttention(Attention):
     """An attention whose gate is the sigmoid of one score: gate = sigmoid(score(source))."""
+
+    positive = True
 
     def score(self, source: Tensor) -> Tensor:
         """What the sigmoid is applied to, broadcastable to [T, B, C, H, W]."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.nn.attention.contract import ScoreAttention, check_positive, resample
+from saccade.nn.attention.contract import Rules, ScoreAttention, check_positive, resample
 from saccade.nn.attention.tcja import (
     convolve_channels,
     convolve_time,
@@ -22,6 +22,20 @@ from saccade.nn.attention.tcja import (
     unsqueeze_space,
 )
 from saccade.nn.conv1d import SameConv1d
+
+TXA_KEYS: Rules = (
+    (r"(^|\.)scale_t$", r"\1scale_channel"),
+    (r"(^|\.)scale_c$", r"\1scale_time"),
+    (r"(^|\.)conv_t\.", r"\1conv_channel."),
+    (r"(^|\.)conv_c\.", r"\1conv_time."),
+)
+TNA_KEYS: Rules = (
+    (r"(^|\.)encoding\.0\.", r"\1embed."),
+    (r"(^|\.)tca\.LTCA\.", r"\1local."),
+    (r"(^|\.)tca\.MLP_block\.", r"\1pool."),
+    (r"(^|\.)decoding\.", r"\1project."),
+)
+STEM = "after the stem's neuron"
 
 
 class TXA(ScoreAttention):
@@ -40,9 +54,11 @@ class TXA(ScoreAttention):
     """
 
     source = "current"
+    published_at = STEM
+    official_keys = TXA_KEYS
 
     def __init__(
-        self, channels: int, steps: int, kernel_channel: int = 3, kernel_time: int = 6, placement: str = "spikes"
+        self, channels: int, steps: int, kernel_channel: int = 3, kernel_time: int = 6, placement: str | None = None
     ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TXA", kernel_channel=kernel_channel, kernel_time=kernel_time)
@@ -107,6 +123,8 @@ class TNA(ScoreAttention):
     """
 
     source = "current"
+    published_at = STEM
+    official_keys = TNA_KEYS
 
     def __init__(
         self,
@@ -116,7 +134,7 @@ class TNA(ScoreAttention):
         dilation: int = 3,
         hidden: int | None = None,
         branches: str = "both",
-        placement: str = "spikes",
+        placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TNA", kernel_size=kernel_size, dilation=dilation)
@@ -192,6 +210,8 @@ class DTA(ScoreAttention):
     """
 
     source = "current"
+    published_at = STEM
+    official_keys = ((r"(^|\.)T_NA\.", r"\1tna."), (r"(^|\.)T_XA\.", r"\1txa."), *TNA_KEYS, *TXA_KEYS)
 
     def __init__(
         self,
@@ -202,7 +222,7 @@ class DTA(ScoreAttention):
         kernel_size: int = 7,
         dilation: int = 3,
         hidden: int | None = None,
-        placement: str = "spikes",
+        placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
         self.tna = TNA(channels, steps, kernel_size, dilation, hidden)

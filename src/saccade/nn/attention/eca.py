@@ -30,8 +30,13 @@ class ECA(ScoreAttention):
     """
 
     fixed_steps = False
+    needs = "means"
+    looks_at_steps = "own"
+    published_at = "in no spiking network"
 
-    def __init__(self, channels: int, steps: int, kernel_channel: int | None = None, placement: str = "spikes") -> None:
+    def __init__(
+        self, channels: int, steps: int, kernel_channel: int | None = None, placement: str | None = None
+    ) -> None:
         super().__init__(channels, steps, placement)
         width = default_width(channels) if kernel_channel is None else kernel_channel
         check_positive("ECA", kernel_channel=width)

@@ -35,9 +35,16 @@ class GAC(ScoreAttention):
     """
 
     source = "current"
+    published_at = "after the stem's neuron"
+    official_keys = (
+        (r"(^|\.)TA\.sharedMLP\.0\.", r"\1mlp.squeeze."),
+        (r"(^|\.)TA\.sharedMLP\.2\.", r"\1mlp.excite."),
+        (r"(^|\.)SCA\.sharedMLP\.0\.", r"\1conv_in."),
+        (r"(^|\.)SCA\.sharedMLP\.2\.", r"\1conv_out."),
+    )
 
     def __init__(
-        self, channels: int, steps: int, reduction: int = 2, kernel_size: int = 4, placement: str = "spikes"
+        self, channels: int, steps: int, reduction: int = 2, kernel_size: int = 4, placement: str | None = None
     ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("GAC", reduction=reduction, kernel_size=kernel_size)

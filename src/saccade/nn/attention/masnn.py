@@ -1,24 +1,17 @@
-"""Multi-dimensional attention: along time (TA), channels (CA), space (SA), and one after the other (TCA, TCSA).
+"""MA-SNN: attention along time (TA), channels (CA) and space (SA), and one after the other (TCA, TSA, CSA, TCSA).
 
-- TA-SNN: "Temporal-wise Attention Spiking Neural Networks for Event Streams Classification", Yao, Gao, Zhao, Wang, Lin,
-  Yang, Li. ICCV 2021. arXiv 2107.11711.
-- MA-SNN: "Attention Spiking Neural Networks", Yao, Zhao, Zhang, Hu, Deng, Tian, Xu, Li. IEEE TPAMI 2023.
-  arXiv 2209.13929.
-
-Readings taken, checked against SpikingJelly 2.0's `MultiDimensionalAttention`, which follows the authors' code by its
-own account:
+"Attention Spiking Neural Networks", Yao, Zhao, Zhang, Hu, Deng, Tian, Xu, Li. IEEE TPAMI 2023. arXiv 2209.13929.
+Released as BICLab/Attention-SNN; the formulas agree with its modules to rounding.
 
 - Every attention pools over all axes but its own, time included: the channel gate and the spatial gate are the same at
   every step. (`cbam` is the reading that pools within each step.)
-- Mean and maximum share one bottleneck, and the sigmoid is taken of the sum. TA-SNN's squeeze is reported to be the
-  mean alone, and to keep at inference only the steps whose score passes a threshold (not verified by us; neither is
-  done here).
-- The authors' networks put the attention between convolution and neuron: that is `placement="current"`. They then clip
-  the gated current with a ReLU, which would do nothing to spikes; a gate cannot express it, so it is left out.
-- Default reductions and width are SpikingJelly's for the authors' DVS128 Gesture network: 5 along time, at T=60; 8
-  along channels; 3x3. A hidden width below 1 becomes 1.
+- The published place is between norm and neuron, on the current, and what is gated passes a ReLU: inhibition is gone.
+  The placement is the default here; the ReLU is `rectify=True`.
+- Default reductions and width are those of the authors' DVS128 Gesture network: 5 along time, at T=60; 8 along
+  channels; 3x3. A hidden width below 1 becomes 1.
 
-Ties of the maximum, which are the rule between spikes, share the gradient equally.
+Ties of the maximum, which are the rule between spikes, share the gradient equally; the released code sends it to one of
+them. The outputs do not depend on it.
 """
 
 from __future__ import annotations
@@ -26,8 +19,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from saccade.nn.attention.contract import Attention, ScoreAttention, check_positive
+from saccade.nn.attention.contract import Attention, Rules, ScoreAttention, check_positive
 from saccade.nn.attention.squeeze import Bottleneck, SameConv2d
+
+PUBLISHED_AT = "in every layer, before the neuron"
+
+
+def mlp_keys(theirs: str, ours: str) -> Rules:
+    """The keys of a bottleneck that was released as `sharedMLP`: convolutions 1 x 1 x 1 with a ReLU between."""
+    return tuple(
+        (rf"(^|\.){theirs}\.sharedMLP\.{i}\.", rf"\1{ours}.{layer}.") for i, layer in ((0, "squeeze"), (2, "excite"))
+    )
 
 
 class TA(ScoreAttention):
@@ -37,11 +39,19 @@ class TA(ScoreAttention):
 
     Args:
         reduction: r; the hidden width is T // r, at least 1.
+        rectify: ReLU behind the gated current, as released.
     """
 
-    def __init__(self, channels: int, steps: int, reduction: int = 5, placement: str = "spikes") -> None:
+    published_placement = "current"
+    published_at = PUBLISHED_AT
+    official_keys = mlp_keys("ta", "mlp")
+
+    def __init__(
+        self, channels: int, steps: int, reduction: int = 5, rectify: bool = False, placement: str | None = None
+    ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TA", reduction=reduction)
+        self.rectify = rectify
         self.mlp = Bottleneck(steps, reduction)
 
     def score(self, source: Tensor) -> Tensor:
@@ -60,13 +70,20 @@ class CA(ScoreAttention):
 
     Args:
         reduction: r; the hidden width is C // r, at least 1.
+        rectify: ReLU behind the gated current, as released.
     """
 
     fixed_steps = False
+    published_placement = "current"
+    published_at = PUBLISHED_AT
+    official_keys = mlp_keys("ca", "mlp")
 
-    def __init__(self, channels: int, steps: int, reduction: int = 8, placement: str = "spikes") -> None:
+    def __init__(
+        self, channels: int, steps: int, reduction: int = 8, rectify: bool = False, placement: str | None = None
+    ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("CA", reduction=reduction)
+        self.rectify = rectify
         self.mlp = Bottleneck(channels, reduction)
 
     def score(self, source: Tensor) -> Tensor:
@@ -82,20 +99,54 @@ class SA(ScoreAttention):
 
     Args:
         kernel_size: k.
+        rectify: ReLU behind the gated current, as released.
     """
 
     fixed_steps = False
+    published_placement = "current"
+    published_at = PUBLISHED_AT
+    official_keys = ((r"(^|\.)sa\.conv\.", r"\1conv."),)
 
-    def __init__(self, channels: int, steps: int, kernel_size: int = 3, placement: str = "spikes") -> None:
+    def __init__(
+        self, channels: int, steps: int, kernel_size: int = 3, rectify: bool = False, placement: str | None = None
+    ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("SA", kernel_size=kernel_size)
+        self.rectify = rectify
         self.conv = SameConv2d(2, 1, kernel_size)
 
     def score(self, source: Tensor) -> Tensor:
         return self.conv(torch.stack((source.mean(dim=(0, 2)), source.amax(dim=(0, 2))), dim=1))[None]
 
 
-class TCA(Attention):
+class _InTurn(Attention):
+    """Attentions one after the other, each of what the ones before let through: gate = the product of theirs."""
+
+    positive = True
+    published_placement = "current"
+    published_at = PUBLISHED_AT
+    official_keys = (*mlp_keys("ta", "ta.mlp"), *mlp_keys("ca", "ca.mlp"))
+
+    def __init__(self, channels: int, steps: int, placement: str | None, rectify: bool) -> None:
+        super().__init__(channels, steps, placement)
+        self.rectify = rectify
+
+    def _parts(self) -> list[Attention]:
+        return [part for part in self.children() if isinstance(part, Attention)]
+
+    def compute_gate(self, source: Tensor) -> Tensor:
+        first, *others = self._parts()
+        gate = first.compute_gate(source)
+        for part in others:
+            gate = gate * part.compute_gate(gate * source)
+        return gate
+
+    def _resize_weights(self, steps: int) -> None:
+        for part in self._parts():
+            part.resize_steps(steps)
+
+
+class TCA(_InTurn):
     """Temporal-channel-wise attention: TA, then CA of what TA let through.
 
         gate [T, B, C, 1, 1] = g_t * g_c,   g_t = TA(x),   g_c = CA(g_t * x)
@@ -103,6 +154,7 @@ class TCA(Attention):
     Args:
         reduction_time: r of TA.
         reduction_channel: r of CA.
+        rectify: ReLU behind the gated current, as released.
     """
 
     def __init__(
@@ -111,23 +163,70 @@ class TCA(Attention):
         steps: int,
         reduction_time: int = 5,
         reduction_channel: int = 8,
-        placement: str = "spikes",
+        rectify: bool = False,
+        placement: str | None = None,
     ) -> None:
-        super().__init__(channels, steps, placement)
-        check_positive(type(self).__name__, reduction_time=reduction_time, reduction_channel=reduction_channel)
+        super().__init__(channels, steps, placement, rectify)
+        check_positive("TCA", reduction_time=reduction_time, reduction_channel=reduction_channel)
         self.ta = TA(channels, steps, reduction_time)
         self.ca = CA(channels, steps, reduction_channel)
 
-    def compute_gate(self, source: Tensor) -> Tensor:
-        g_t = self.ta.compute_gate(source)
-        return g_t * self.ca.compute_gate(g_t * source)
 
-    def _resize_weights(self, steps: int) -> None:
-        self.ta.resize_steps(steps)
-        self.ca.resize_steps(steps)
+class TSA(_InTurn):
+    """Temporal-spatial-wise attention: TA, then SA of what TA let through.
+
+        gate [T, B, 1, H, W] = g_t * g_s,   g_t = TA(x),   g_s = SA(g_t * x)
+
+    Args:
+        reduction_time: r of TA.
+        kernel_size: k of SA.
+        rectify: ReLU behind the gated current, as released.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        steps: int,
+        reduction_time: int = 5,
+        kernel_size: int = 3,
+        rectify: bool = False,
+        placement: str | None = None,
+    ) -> None:
+        super().__init__(channels, steps, placement, rectify)
+        check_positive("TSA", reduction_time=reduction_time, kernel_size=kernel_size)
+        self.ta = TA(channels, steps, reduction_time)
+        self.sa = SA(channels, steps, kernel_size)
 
 
-class TCSA(TCA):
+class CSA(_InTurn):
+    """Channel-spatial-wise attention: CA, then SA of what CA let through. Sequences of any length are accepted.
+
+        gate [1, B, C, H, W] = g_c * g_s,   g_c = CA(x),   g_s = SA(g_c * x)
+
+    Args:
+        reduction_channel: r of CA.
+        kernel_size: k of SA.
+        rectify: ReLU behind the gated current, as released.
+    """
+
+    fixed_steps = False
+
+    def __init__(
+        self,
+        channels: int,
+        steps: int,
+        reduction_channel: int = 8,
+        kernel_size: int = 3,
+        rectify: bool = False,
+        placement: str | None = None,
+    ) -> None:
+        super().__init__(channels, steps, placement, rectify)
+        check_positive("CSA", reduction_channel=reduction_channel, kernel_size=kernel_size)
+        self.ca = CA(channels, steps, reduction_channel)
+        self.sa = SA(channels, steps, kernel_size)
+
+
+class TCSA(_InTurn):
     """Temporal-channel-spatial-wise attention: TA, then CA, then SA, each of what the ones before let through.
 
         gate [T, B, C, H, W] = g_tc * g_s,   g_tc = TCA(x),   g_s = SA(g_tc * x)
@@ -136,6 +235,7 @@ class TCSA(TCA):
         reduction_time: r of TA.
         reduction_channel: r of CA.
         kernel_size: k of SA.
+        rectify: ReLU behind the gated current, as released.
     """
 
     def __init__(
@@ -145,16 +245,12 @@ class TCSA(TCA):
         reduction_time: int = 5,
         reduction_channel: int = 8,
         kernel_size: int = 3,
-        placement: str = "spikes",
+        rectify: bool = False,
+        placement: str | None = None,
     ) -> None:
-        super().__init__(channels, steps, reduction_time, reduction_channel, placement)
-        check_positive("TCSA", kernel_size=kernel_size)
+        super().__init__(channels, steps, placement, rectify)
+        sizes = {"reduction_time": reduction_time, "reduction_channel": reduction_channel, "kernel_size": kernel_size}
+        check_positive("TCSA", **sizes)
+        self.ta = TA(channels, steps, reduction_time)
+        self.ca = CA(channels, steps, reduction_channel)
         self.sa = SA(channels, steps, kernel_size)
-
-    def compute_gate(self, source: Tensor) -> Tensor:
-        g_tc = super().compute_gate(source)
-        return g_tc * self.sa.compute_gate(g_tc * source)
-
-    def _resize_weights(self, steps: int) -> None:
-        super()._resize_weights(steps)
-        self.sa.resize_steps(steps)

@@ -22,8 +22,11 @@ class SE(ScoreAttention):
     """
 
     fixed_steps = False
+    needs = "means"
+    looks_at_steps = "own"
+    published_at = "in no spiking network"
 
-    def __init__(self, channels: int, steps: int, reduction: int = 16, placement: str = "spikes") -> None:
+    def __init__(self, channels: int, steps: int, reduction: int = 16, placement: str | None = None) -> None:
         super().__init__(channels, steps, placement)
         check_positive("SE", reduction=reduction)
         self.mlp = Bottleneck(channels, reduction)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from saccade.nn.attention.contract import ScoreAttention, check_positive, resample
+from saccade.nn.attention.contract import Rules, ScoreAttention, check_positive, resample
 from saccade.nn.conv1d import SameConv1d
 
 
@@ -34,7 +34,19 @@ def unsqueeze_space(score_TBC: Tensor) -> Tensor:
     return score_TBC[..., None, None]
 
 
-class TLA(ScoreAttention):
+#: `conv` slides along channels, `conv_c` along time; the TET files wrap `conv` in a list of one
+TCJA_KEYS: Rules = ((r"(^|\.)conv(?:\.0)?\.weight$", r"\1conv_channel.weight"), (r"(^|\.)conv_c\.", r"\1conv_time."))
+
+
+class JointAttention(ScoreAttention):
+    """What TLA, CLA and TCJA are: gates of the spikes' means, one number per step, sample and channel."""
+
+    needs = "means"
+    published_at = "after the neurons of the last stages, before their pooling; in MS-ResNet in every block"
+    official_keys = TCJA_KEYS
+
+
+class TLA(JointAttention):
     """Temporal-wise local attention (TCJA, eq. 5): gate = sigmoid(L).
 
         L[t, b, c] = sum over c', m of W[c, c', m] z[t + m - pad, b, c'],   pad = (kernel_time - 1) // 2
@@ -48,7 +60,7 @@ class TLA(ScoreAttention):
 
     fixed_steps = False
 
-    def __init__(self, channels: int, steps: int, kernel_time: int = 4, placement: str = "spikes") -> None:
+    def __init__(self, channels: int, steps: int, kernel_time: int = 4, placement: str | None = None) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TLA", kernel_time=kernel_time)
         self.conv_time = SameConv1d(channels, kernel_time)
@@ -57,7 +69,7 @@ class TLA(ScoreAttention):
         return unsqueeze_space(convolve_time(squeeze_space(source), self.conv_time))
 
 
-class CLA(ScoreAttention):
+class CLA(JointAttention):
     """Channel-wise local attention (TCJA, eq. 6): gate = sigmoid(M).
 
         M[t, b, c] = sum over t', m of E[t, t', m] z[t', b, c + m - pad],   pad = (kernel_channel - 1) // 2
@@ -68,7 +80,7 @@ class CLA(ScoreAttention):
     `conv`) is this `kernel_channel`.
     """
 
-    def __init__(self, channels: int, steps: int, kernel_channel: int = 4, placement: str = "spikes") -> None:
+    def __init__(self, channels: int, steps: int, kernel_channel: int = 4, placement: str | None = None) -> None:
         super().__init__(channels, steps, placement)
         check_positive("CLA", kernel_channel=kernel_channel)
         self.conv_channel = SameConv1d(steps, kernel_channel)
@@ -80,7 +92,7 @@ class CLA(ScoreAttention):
         resize_channel_conv(self.conv_channel, steps)
 
 
-class TCJA(ScoreAttention):
+class TCJA(JointAttention):
     """Temporal-channel joint attention (TCJA, eq. 7): gate = sigmoid(L * M), the cross-convolutional fusion.
 
     L is TLA's score and M is CLA's. `fusion="add"` gates with sigmoid(L + M), the paper's ablation.
@@ -98,7 +110,7 @@ class TCJA(ScoreAttention):
         kernel_time: int = 4,
         kernel_channel: int = 4,
         fusion: str = "product",
-        placement: str = "spikes",
+        placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TCJA", kernel_time=kernel_time, kernel_channel=kernel_channel)

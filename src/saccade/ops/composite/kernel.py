@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.ops.compiled import compiled
+from saccade.compiled import compiled
 from saccade.ops.lif.cpu_kernel import _after_reset, _integrate, _last_step_back, _slopes, _step_back
 
 Array = np.ndarray[Any, Any]

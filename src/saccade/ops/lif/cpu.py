@@ -11,7 +11,6 @@ forked processes (the workers of a DataLoader), where OpenMP must not be entered
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -20,26 +19,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from saccade.compiled import unavailable
+from saccade.ops.layout import packed, step_strides, strides_as
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.reuse import empty_strided
 from saccade.ops.threads import cut, parts_of, run_parts
+
+__all__ = ["lif", "unavailable", "unsupported"]
 
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
 
 _SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")  # in the order of cpu_kernel's constants
-
-
-@functools.cache
-def unavailable() -> str | None:
-    """Why this machine cannot run the kernel at all, or None."""
-    try:
-        import numba  # noqa: F401
-    except ModuleNotFoundError:
-        return "numba is not installed (pip install 'saccade[train]')"
-    except Exception as error:  # numba does not fit the installed numpy: the type differs from release to release
-        return f"numba cannot be imported ({error})"
-    return None
 
 
 def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> str | None:
@@ -67,12 +58,12 @@ def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -
 class _FusedLIF(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
-        x = x if _is_packed(x) else x.contiguous()
+        x = packed(x)
         learned = (decay, gain) if isinstance(decay, Tensor) else ()
         ctx.save_for_backward(x, *learned)
         ctx.constants = _constants(decay, gain, spec, x.dtype)
         ctx.spec = spec
-        spikes = _empty_like(x)
+        spikes = _empty_as(x)
         if x.numel():
             _run("forward", x, BLOCK, *_flat(x), _flat(spikes)[0], len(x), ctx.constants, spec.reset == "hard")
         return spikes
@@ -82,9 +73,9 @@ class _FusedLIF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *learned = ctx.saved_tensors
         spec: LIFSpec = ctx.spec
-        if _step_strides(grad) != _step_strides(x):
-            grad = _empty_like(x).copy_(grad)
-        grad_x = _empty_like(x)
+        if step_strides(grad) != step_strides(x):
+            grad = _empty_as(x).copy_(grad)
+        grad_x = _empty_as(x)
         block = BLOCK
         while block > 64 and len(x) * block * x.element_size() > BLOCK_BYTES:
             block //= 2
@@ -99,25 +90,9 @@ class _FusedLIF(torch.autograd.Function):
         return grad_x, grad_decay, grad_gain, None
 
 
-def _step_strides(x: Tensor) -> list[int]:
-    """How one step is laid out. Dimensions of size 1 have no say in it."""
-    return [stride for stride, size in zip(x.stride()[1:], x.shape[1:], strict=True) if size > 1]
-
-
-def _is_packed(x: Tensor) -> bool:
-    """Whether every step fills one stretch of memory, in whatever order of its dimensions (channels last, say)."""
-    filled = 1
-    for stride, size in sorted(zip(x.stride()[1:], x.shape[1:], strict=True)):
-        if size > 1 and stride != filled:
-            return False
-        filled *= size
-    return True
-
-
-def _empty_like(x: Tensor) -> Tensor:
+def _empty_as(x: Tensor) -> Tensor:
     """Not initialised; the steps one after the other, each laid out as x's."""
-    strides = (x.shape[1:].numel(), *x.stride()[1:])
-    return empty_strided(x.shape, strides, x.dtype)
+    return empty_strided(x.shape, strides_as(x), x.dtype)
 
 
 def _flat(x: Tensor) -> tuple[np.ndarray[Any, Any], int]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.ops.compiled import compiled
+from saccade.compiled import compiled
 
 Array = np.ndarray[Any, Any]
 

@@ -53,7 +53,7 @@ def norm_lif(
 
 def _choose(x: Tensor, backend: str) -> str:
     if backend not in ("auto", *BACKENDS):
-        raise unknown_name("backend of norm_lif", backend, ["auto", *BACKENDS])
+        raise unknown_name("norm_lif backend", backend, ["auto", *BACKENDS])
     if backend == "reference" or (backend == "auto" and x.device.type != "cuda"):
         return "reference"
     refusal = lif_triton.refusal(x) or lif_triton.unavailable()

@@ -21,12 +21,22 @@ BRINGS = {
 def with_probe(runs: Sequence[Run], name: str) -> tuple[list[Run], list[Block]]:
     """The runs that have a probe, and a notice for those that have not."""
     found = [run for run in runs if name in run.probes]
-    lacking = [run for run in runs if name not in run.probes]
-    if not lacking:
-        return found, []
-    who = "This run has" if len(runs) == 1 else f"{listed(lacking)}:"
+    stale = [run for run in runs if name in run.stale]
+    lacking = [run for run in runs if run not in found and run not in stale]
     what, command = BRINGS[name]
-    return found, [Missing(f"{who} no {what}. `{command}` brings them, for a finished run with its data at hand.")]
+    blocks: list[Block] = []
+    if lacking:
+        who = "This run has" if len(runs) == 1 else f"{listed(lacking)}:"
+        blocks.append(Missing(f"{who} no {what}. `{command}` brings them, for a finished run with its data at hand."))
+    if stale:
+        of = "" if len(runs) == 1 else f" of {listed(stale)}"
+        blocks.append(
+            Missing(
+                f"{what[0].upper()}{what[1:]}{of} are left out: they are of other weights than the run's. "
+                f"`{command}` looks anew."
+            )
+        )
+    return found, blocks
 
 
 def listed(runs: Iterable[Run]) -> str:

@@ -11,6 +11,7 @@ from saccade.report import words
 from saccade.report.blocks import Block, Items, Missing, Table, Text
 from saccade.report.content import CONFIG, RESULT, Run
 from saccade.report.sections.parts import by_run, listed, prefix
+from saccade.report.table import paper_text
 
 
 def summary_section(runs: Sequence[Run]) -> list[Block]:
@@ -23,6 +24,7 @@ def summary_section(runs: Sequence[Run]) -> list[Block]:
         ("test accuracy", lambda run: words.percent(run.score("test_accuracy"))),
         ("test samples", lambda run: words.count(run.score("test_samples"))),
         ("largest test accuracy of any epoch (optimistic)", lambda run: words.percent(run.score("max_test_accuracy"))),
+        ("the paper's score", lambda run: paper_text(run.score("paper")) if run.score("paper") else words.NOTHING),
         ("parameters", lambda run: words.count(run.score("parameters"))),
         ("spikes per neuron and step", lambda run: words.plain(run.score("firing_rate"), 3)),
         ("energy per sample", lambda run: words.energy(run.probes.get("energy", {}).get("energy_mj"))),
@@ -33,8 +35,14 @@ def summary_section(runs: Sequence[Run]) -> list[Block]:
     if unfinished:
         who = "This run" if len(runs) == 1 else listed(unfinished)
         blocks.append(Missing(f"{who} has no {RESULT}: it is not finished, so there is no test score."))
-    if any(run.score("max_batches") for run in runs):
-        blocks.append(Missing("Epochs were cut short by max_batches: the scores are of a quick try."))
+    for run in runs:
+        if run.score("max_batches"):
+            scored = run.score("cut_short")
+            of = f"scored on {scored}" if scored else "the scores are of a quick try"
+            most = run.score("max_batches")
+            blocks.append(
+                Missing(f"{prefix(run, runs)}cut short by max_batches={most}: {most} batches an epoch at most; {of}.")
+            )
     for run in runs:
         broken = [
             name
@@ -43,6 +51,7 @@ def summary_section(runs: Sequence[Run]) -> list[Block]:
         ]
         if broken:
             blocks.append(Missing(f"{prefix(run, runs)}not finite in {RESULT}: {', '.join(broken)}."))
+    blocks += [Text(f"{prefix(run, runs)}{run.score('extended')}.") for run in runs if run.score("extended")]
     notes = {run.score("data_note") for run in runs} - {None, ""}
     blocks += [Text(f"Data: {note}.") for note in sorted(notes)]
     damage = [f"{prefix(run, runs)}{text}" for run in runs for text in run.damaged]

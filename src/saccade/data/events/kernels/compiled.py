@@ -1,20 +1,19 @@
 """The inner loops over events, compiled by numba: one pass, no temporary arrays. Equal to `reference` bit for bit.
 
-Importing this needs numba. The first call in a fresh installation compiles; the result is kept on disk.
+Importing this needs numba. The first call in a fresh installation compiles; the result is kept on disk. Indices are not
+checked here, but by the functions of this package that choose between these loops and those of `reference`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade.compiled import compiled
 from saccade.data.events.kernels.layout import WordLayout
 from saccade.data.events.kernels.reference import Pixels, Signs, Times
-
-compiled: Any = numba.njit(nogil=True, cache=True)
 
 
 def unpack_atis(raw: NDArray[np.uint8]) -> tuple[Times, Pixels, Pixels, Signs]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.events.kernels import WordLayout, kernels
+from saccade.data.events.kernels import WordLayout, unpack_pairs
 from saccade.data.events.readers.header import header_lines
 from saccade.data.events.recording import Events, RecordingError, Size, check_events
 
@@ -43,9 +43,10 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
             f"{RECORD}-byte events; {rest} are left over after event {count}.",
         )
     pairs = np.frombuffer(content, ">u4", offset=start).astype(np.uint32)
-    t, x, y, p, bits, _ = kernels().unpack_pairs(pairs, LAYOUT)
+    t, x, y, p, bits, _ = unpack_pairs(pairs, LAYOUT)
     if bits >= SPECIAL:
-        t, x, y, p = (column[_pixels(path, pairs[0::2], start)] for column in (t, x, y, p))
+        kept = _pixels(path, pairs[0::2], start)
+        t, x, y, p = t[kept], x[kept], y[kept], p[kept]
     events = Events(t, x, y, p, (SIDE, SIDE), skipped=count - len(t))
     return check_events(path, events, lambda i: f"byte {start + RECORD * i}")
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.events.kernels import WordLayout, kernels
+from saccade.data.events.kernels import WordLayout, unpack_pairs
 from saccade.data.events.readers.header import header_lines
 from saccade.data.events.recording import Events, RecordingError, Size, check_events
 
@@ -63,7 +63,7 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
         places.append(at)
     if not chunks:
         raise RecordingError(path, "it holds no events.")
-    t, x, y, p, _, time_bits = kernels().unpack_pairs(np.concatenate(chunks), LAYOUT)
+    t, x, y, p, _, time_bits = unpack_pairs(np.concatenate(chunks), LAYOUT)
     ends = np.cumsum([len(pairs) // 2 for pairs in chunks])
 
     def where(event: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.events.readers import aedat4_helper
-from saccade.data.events.recording import Events, RecordingError, Size, check_events
+from saccade.data.events.recording import MOST_PIXELS, Events, RecordingError, Size, check_events
 from saccade.errors import require
 
 # A file is given up after this long. Sound ones decode at more than 100 MB/s.
@@ -31,6 +31,8 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
     if "problem" in answer:
         raise RecordingError(path, f"{answer['problem']}. It is truncated, damaged, or holds no events.")
     own = answer["height"], answer["width"]
+    if not all(1 <= side <= MOST_PIXELS for side in own):
+        raise RecordingError(path, f"it says that its sensor has (height, width) {own}. It is damaged.")
     if size is not None and size != own:
         raise RecordingError(path, f"its sensor has (height, width) {own}, but {size} is needed here.")
     t, x, y, p = columns

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.data.events.kernels import kernels
+from saccade.data.events.kernels import unpack_atis
 from saccade.data.events.recording import Events, RecordingError, Size, check_events
 
 RECORD = 5
@@ -31,5 +31,5 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
             f"it is truncated or damaged: {len(content)} bytes are not a whole number of {RECORD}-byte events; {rest} "
             f"are left over after event {count}.",
         )
-    t, x, y, p = kernels().unpack_atis(np.frombuffer(content, np.uint8))
+    t, x, y, p = unpack_atis(np.frombuffer(content, np.uint8))
     return check_events(path, Events(t, x, y, p, size), lambda i: f"byte {RECORD * i}")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.data.events.kernels import WordLayout, kernels
+from saccade.data.events.kernels import WordLayout, unpack_pairs
 from saccade.data.events.readers.header import header_lines
-from saccade.data.events.recording import Events, RecordingError, Size, check_events
+from saccade.data.events.recording import MOST_PIXELS, Events, RecordingError, Size, check_events
 
 RECORD = 8
 CHANGE_EVENTS = (0, 12)  # both numbers stand for "2D" events with a polarity
@@ -38,7 +38,7 @@ def read(path: Path, content: bytes, size: Size | None) -> Events:
             f"it is truncated or damaged: {rest} bytes are left over after event {count}, at its end.",
         )
     pairs = np.frombuffer(content, "<u4", offset=start)
-    t, x, y, p, bits, _ = kernels().unpack_pairs(pairs, LAYOUT)
+    t, x, y, p, bits, _ = unpack_pairs(pairs, LAYOUT)
     if bits >> 29:
         i = int(np.argmax(pairs[1::2] >> 29 > 0))
         raise RecordingError(path, f"it is damaged: event {i} (byte {start + RECORD * i}) has a polarity past 1.")
@@ -52,6 +52,8 @@ def _same_size(path: Path, fields: dict[str, str], size: Size | None) -> Size:
         own = int(fields["Height"]), int(fields["Width"])
     except ValueError:
         raise RecordingError(path, f"its header gives the size {fields['Width']} x {fields['Height']}.") from None
+    if not all(1 <= side <= MOST_PIXELS for side in own):
+        raise RecordingError(path, f"its header gives a sensor of {own[1]} x {own[0]} pixels. It is damaged.")
     if size is not None and size != own:
         raise RecordingError(path, f"its sensor has (height, width) {own}, but {size} is needed here.")
     return own

@@ -58,7 +58,7 @@ class EventSet:
     folder: str
     #: of the sensor; None: the folder says it (see `find_size`)
     size: Size | None
-    #: what a sample of the set must not lose when it is augmented; a name in `augment.POLICIES`
+    #: its own augmentation policy
     policy: str
     find: Callable[[Path], Found]
     #: how the unpacked files lie below `folder`

@@ -1,8 +1,4 @@
-"""Augmentation of whole batches at once: every sample has its own draw, no loop over samples.
-
-Everything is drawn from torch's global CPU generator, whatever the batch's device. `make_loader` seeds it for each
-batch from (seed, epoch, batch).
-"""
+"""Augmentation of whole batches at once: every sample has its own draw, no loop over samples."""
 
 from __future__ import annotations
 

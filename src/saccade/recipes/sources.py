@@ -1,0 +1,6 @@
+"""Where the scores that papers report were read: none of the tables was at hand to check them against."""
+
+DTA = "DTA-SNN, WACV 2025, arXiv 2503.10052; quoted from memory"
+TCJA = "TCJA-SNN, IEEE TNNLS 2024, arXiv 2206.10177; quoted from memory"
+TCJA_ISSUE = "TCJA-SNN, IEEE TNNLS 2024, arXiv 2206.10177; quoted from issue 1 of the authors' repository"
+FSVAE = "FSVAE, AAAI 2022, arXiv 2110.00375; read by eye off a picture of the table in the authors' repository"
