@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from saccade import deploy
 from saccade.atomic import write_text
 from saccade.bench.timing import environment
-from saccade.deployment.assemble import SLICES
+from saccade.engines.inference.assemble import SLICES
 from saccade.models.weights import load_weights
 from saccade.train.build import build_loaders
 from saccade.train.run_folder import RunFolder

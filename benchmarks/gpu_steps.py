@@ -15,7 +15,7 @@ from gpu_clock import Clock, share
 from saccade import ops
 from saccade.bench.cases import Case, multiply_adds
 from saccade.bench.peers import find_peers
-from saccade.bench.plain import Plain, loop
+from saccade.bench.plain import loop, plain
 from saccade.nn import LIF, GatedNeuron, create_attention
 from saccade.ops.norm_lif import norm_lif
 
@@ -154,7 +154,7 @@ def _build_step(clock: Clock, case: Case, way: str) -> Step:
     for module in model.modules():
         if isinstance(module, LIF):
             module.backend = "triton" if ours else "reference"
-    run: Callable[[Tensor], Tensor] = Plain(model) if way == PLAIN else model
+    run: Callable[[Tensor], Tensor] = plain(model) if way == PLAIN else model
     if ours and clock.on_gpu:
         model.to(memory_format=torch.channels_last)
     if "compiled" in way:

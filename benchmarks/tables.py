@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cam_table import deletion_table
+from energy_table import energy_table
 from events_table import events_tables
 from experiments import EXPERIMENTS
 from pages import ROOT, rewrite, spread, table
@@ -123,7 +124,7 @@ def page(results: Path) -> str:
         found = variants(results / name) if (results / name).is_dir() else {}
         if len(found) > 1 and all("energy" in r for runs in found.values() for r in runs):
             parts.append(ablation(name, found))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, [*parts, energy_table(results)]))
 
 
 def ablation(name: str, found: dict[str, Records]) -> str:
@@ -131,7 +132,7 @@ def ablation(name: str, found: dict[str, Records]) -> str:
     records = [r for runs in found.values() for r in runs]
     summary = [asdict(r) for r in summarise(records, list(found))]
     first = records[0]
-    said = f"{verdict(summary)}{control(found)} {resolution(summary[0], first['test_samples'])}"
+    said = f"{verdict(summary)}{control(found)} {resolution(summary[0], first['test_samples'])} {against_relu(summary)}"
     sentences = [
         f"`saccade ablate {EXPERIMENTS[name]}`",
         f"{first['data_note'] or first['data']}. {said}",
@@ -166,6 +167,17 @@ def control(found: dict[str, Records]) -> str:
         if c is not None and c.low is not None
     ]
     return "".join(said)
+
+
+def against_relu(summary: list[dict[str, Any]]) -> str:
+    """Which variants take less energy than the same network with ReLU, and which more."""
+    ratios = {row["label"]: row["relu_ratio"] for row in summary}
+    more = [f"{name} ({ratio:.2f})" for name, ratio in ratios.items() if ratio < 1]
+    least, most = (
+        f"{ratios[name]:.2f} ({name})" for name in (min(ratios, key=ratios.get), max(ratios, key=ratios.get))
+    )
+    text = f"The same network with ReLU at T = 1 takes {least} to {most} times the energy"
+    return f"{text}: with {', '.join(more)}, spikes and gates cost more than they save." if more else f"{text}."
 
 
 def resolution(row: dict[str, Any], samples: int) -> str:

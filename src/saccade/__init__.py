@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from saccade.deployment import deploy
+    from saccade.engines.inference import deploy
     from saccade.models import create_model, list_models, list_weights, load_official, weights_card
     from saccade.nn import IF, LIF, PLIF
     from saccade.nn.attention import create_attention, list_attention
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     "create_attention": "saccade.nn.attention",
     "create_model": "saccade.models",
-    "deploy": "saccade.deployment",
+    "deploy": "saccade.engines.inference",
     "IF": "saccade.nn",
     "LIF": "saccade.nn",
     "list_attention": "saccade.nn.attention",

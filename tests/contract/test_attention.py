@@ -21,6 +21,7 @@ from saccade.nn.attention import (
     list_attention,
     register_attention,
 )
+from saccade.nn.conv1d import LowerConv1d, LowerConv2d
 from saccade.nn.neuron import LIF
 
 NAMES = list_attention()
@@ -28,6 +29,7 @@ FIXED = [name for name in NAMES if attention_class(name).fixed_steps]
 FREE = [name for name in NAMES if not attention_class(name).fixed_steps]
 OF_MEANS = [name for name in NAMES if attention_class(name).needs == "means"]
 POSITIVE = [name for name in NAMES if attention_class(name).positive]
+CAUSAL = [name for name in NAMES if "causal" in attention_options(name)]
 FROM_CURRENT = [name for name in NAMES if attention_class(name).source == "current"]
 LEARNED = [name for name in NAMES if name != "none"]
 SHAPES = [(4, 2, 6, 5, 3), (1, 3, 7, 4, 4), (5, 2, 3, 1, 1), (3, 2, 1, 4, 2), (1, 1, 1, 1, 1)]
@@ -163,10 +165,12 @@ def test_a_positive_gate_is_never_negative(name: str) -> None:
     assert module.gate(source, source).min() >= 0
 
 
-@every_module
-def test_it_looks_at_no_other_steps_than_it_says(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in NAMES), *((name, {"causal": True}) for name in CAUSAL)], ids=str
+)
+def test_it_looks_at_no_other_steps_than_it_says(name: str, options: dict[str, bool]) -> None:
     """Step t of the gate stays what it is when steps that it says it does not look at change."""
-    module = build(name).eval()
+    module = build(name, **options).eval()
     source, other = (torch.randn(4, 2, 6, 5, 3, dtype=torch.float64) for _ in range(2))
     gate = module.gate(source, source).expand(source.shape)
     for t in range(4):
@@ -174,6 +178,54 @@ def test_it_looks_at_no_other_steps_than_it_says(name: str) -> None:
         mixed = torch.stack([source[s] if s in seen else other[s] for s in range(4)])
         found = module.gate(mixed, mixed).expand(source.shape)
         torch.testing.assert_close(found[t], gate[t], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_causal_is_the_past(name: str) -> None:
+    causal, published = build(name, causal=True), build(name)
+    assert causal.looks_at_steps == "past"
+    causal.load_state_dict(published.state_dict())  # the same parameters
+    source, other = (torch.randn(4, 2, 6, 5, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    gate = causal.gate(source, source).expand(source.shape)
+    assert not torch.allclose(gate, published.gate(source, source).expand(source.shape))
+    mixed = torch.cat((other[:1], source[1:]))
+    assert not torch.allclose(causal.gate(mixed, mixed).expand(source.shape)[3], gate[3])  # the past is seen
+    (later,) = torch.autograd.grad(gate[1].sum(), source, retain_graph=True)
+    assert later[:2].abs().sum(dim=(1, 2, 3, 4)).all()
+    assert not later[2:].any()
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+@pytest.mark.parametrize("name", CAUSAL)
+def test_causal_stays_causal_when_resized(name: str, steps: int) -> None:
+    module = build(name, causal=True).resize_steps(steps)
+    assert "causal" in repr(module)
+    source = torch.randn(steps, 2, 6, 5, 3, dtype=torch.float64, requires_grad=True)
+    gate = module.gate(source, source).expand(source.shape)
+    for t in range(steps):
+        (grad,) = torch.autograd.grad(gate[t].sum(), source, retain_graph=True)
+        assert not grad[t + 1 :].any()
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_what_a_causal_gate_never_reads_does_not_come_in_by_resizing(name: str) -> None:
+    module, other = build(name, causal=True), build(name, causal=True)
+    other.load_state_dict(module.state_dict())
+    for layer in other.modules():
+        if isinstance(layer, (LowerConv1d, LowerConv2d)):
+            layer.weight.data += 7 * (layer.used_weight() == 0)
+    longer = torch.randn(8, 2, 6, 5, 3, dtype=torch.float64)
+    gates = [m.resize_steps(8).gate(longer, longer) for m in (module, other)]
+    torch.testing.assert_close(gates[0], gates[1])
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_causal_gate_has_its_gradients_and_takes_a_static_image(name: str) -> None:
+    module = build(name, channels=3, steps=3, causal=True)
+    image = torch.randn(1, 3, 2, 2, dtype=torch.float64)
+    copied = image.repeat(3, 1, 1, 1, 1).requires_grad_()
+    torch.testing.assert_close(module.compute_gate(image.expand(3, 1, 3, 2, 2)), module.compute_gate(copied))
+    assert torch.autograd.gradcheck(lambda source, *_: module.compute_gate(source), (copied, *module.parameters()))
 
 
 # --- precision, layout, state

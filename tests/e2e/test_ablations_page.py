@@ -78,6 +78,11 @@ def option(gate: Attention, name: str) -> object:
         return getattr(getattr(gate, "txa", gate), name.replace("kernel", "conv")).weight.shape[-1]
     if name == "fusion":
         return gate.fusion
+    if name == "causal":
+        return gate.looks_at_steps == "past"
+    if name == "halves":
+        has = [hasattr(gate, half) for half in ("conv_channel", "conv_time")]
+        return {(True, True): "both", (True, False): "temporal", (False, True): "channel"}[tuple(has)]
     tna = getattr(gate, "tna", gate)
     if name == "branches":
         return {(True, True): "both", (True, False): "local", (False, True): "global"}[

@@ -14,7 +14,7 @@ from saccade.ablate.control import parameters
 from saccade.ablate.statistics import Comparison, holm
 from saccade.data import DataInfo
 from saccade.recipes import get_recipe
-from saccade.report.ablation import csv_text, latex, markdown
+from saccade.report.ablation import cells, csv_text, latex, markdown
 from saccade.report.figures import ablation_figure, to_png
 
 INFO = DataInfo(
@@ -39,7 +39,12 @@ def record(variant, seed, accuracy, by_epoch=None, **more):
         "seed": seed,
         "test_accuracy": accuracy,
         "epochs_scored": {"part": "test", "accuracy": by_epoch or [accuracy]},
-        "energy": {"sums": {"total": {"macs": 640, "acs": 6400}}, "samples": 64, "energy_mj": 2e-3},
+        "energy": {
+            "sums": {"total": {"macs": 640, "acs": 6400}},
+            "samples": 64,
+            "energy_mj": 2e-3,
+            "relu_energy_mj": 1e-3,
+        },
         "parameters": 1234,
         "seconds": 60.0,
         "firing_rate": 0.2,
@@ -149,6 +154,17 @@ class TestStatistics:
         row = summarise([record("none", 0, 0.8, [0.7, 0.9, 0.8]), record("none", 1, 0.9, [0.7, 0.9, 0.9])], ["none"])[0]
         assert (row.last_mean, row.max_mean) == pytest.approx((85, 90))
         assert (row.macs, row.acs, row.energy_nj) == pytest.approx((10, 100, 2000))
+
+    def test_spikes_that_cost_more_than_relu_show_it(self):
+        records = [record("none", seed, 0.8) for seed in range(2)]
+        (row,) = summarise(records, ["none"])
+        assert (row.relu_ratio, row.papers_relu_ratio) == (0.5, None)
+        assert cells(asdict(row))[-3:-1] == ("0.50", "")
+        for r, energy in zip(records, (1e-3, 2e-3), strict=True):
+            r["energy"]["papers"] = {"energy_mj": energy, "relu_energy_mj": 4e-3}
+        (row,) = summarise(records, ["none"])
+        assert row.papers_relu_ratio == pytest.approx((4 + 2) / 2)
+        assert cells(asdict(row))[-3:-1] == ("0.50", "3.00")
 
 
 class TestTables:

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import saccade
+from saccade.chain import Chain, chain_of
+from saccade.engines import cpu as cpu_engine
+from saccade.engines.nodes import compose
+from saccade.engines.record import recorded
+from saccade.engines.run import choose, run_links
 from saccade.models.blocks import ConvNorm
-from saccade.models.chain import run_once
 from saccade.nn import LIF
-from saccade.nn.composite import compose, runs_composite
 from saccade.ops.lif import cpu
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason="composite nodes need numba")
@@ -167,45 +170,65 @@ def test_networks_in_float64(name, attention, size, static, training):
     assert worst(*results) < 1e-10
 
 
+def layer_and_neuron(layer: nn.Module) -> Chain:
+    return chain_of([("layer", layer), ("neuron", LIF())])
+
+
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_static_image_is_convolved_once(batch):
+def test_a_static_image_is_convolved_once(batch, monkeypatch):
     torch.manual_seed(0)
     once, every = (ConvNorm(3, 5).double() for _ in range(2))
     every.load_state_dict(once.state_dict())
     x = torch.randn(batch, 3, 6, 6, dtype=torch.float64)
+    convolved: list[int] = []
+    real = cpu_engine.convolve_frames
+    monkeypatch.setattr(cpu_engine, "convolve_frames", lambda conv, y: convolved.append(len(y)) or real(conv, y))
     for _ in range(3):
-        ours, plain = run_once(once, x.expand(4, *x.shape)), every(x.repeat(4, 1, 1, 1, 1))
-    assert ours.stride(0) == 0
+        ours = run_links(layer_and_neuron(once), x.expand(4, *x.shape))
+        plain = run_links(layer_and_neuron(every), x.repeat(4, 1, 1, 1, 1))
+    assert convolved == [batch, 4 * batch] * 3
     weights = torch.randn_like(plain)
     (ours * weights).sum().backward()
     (plain * weights).sum().backward()
-    grads = [[p.grad for p in layer.parameters()] for layer in (once, every)]
+    grads = [[p.grad for key, p in layer.named_parameters() if key != "conv.bias"] for layer in (once, every)]
     assert worst([ours, *grads[0], *once.buffers()], [plain, *grads[1], *every.buffers()]) < 1e-10
 
 
 def test_one_value_per_channel_shown_several_times():
-    layer = ConvNorm(3, 5)
-    out = run_once(layer, torch.randn(1, 3, 1, 1).expand(4, 1, 3, 1, 1))
-    assert torch.allclose(out, torch.zeros(4, 1, 5, 1, 1), atol=1e-3)
+    x = torch.randn(1, 3, 1, 1).expand(4, 1, 3, 1, 1)
+    assert not run_links(layer_and_neuron(ConvNorm(3, 5)), x).any()
 
 
-def test_hooks_see_every_module():
+def engines(model: nn.Module, x: Tensor) -> dict[str, str]:
+    """Which engine runs each link."""
+    with recorded() as found:
+        model(x)
+    return {link.name: ran.engine for ran in found for link in ran.links}
+
+
+def test_a_hook_sends_its_own_links_to_the_modules_and_no_others():
     model, x = network("dvsgesture_net", "tcja", 32), torch.randn(3, 1, 2, 32, 32, dtype=torch.float64)
-    assert runs_composite(model, x, "auto")
+    before = engines(model, x)
+    assert {before[f"convs.{i}"] for i in range(5)} == {"cpu"}
     seen = []
-    hook = model.neurons[0].register_forward_hook(lambda module, arguments, out: seen.append(out.shape))
-    model(x)
+    hook = model.neurons[1].register_forward_hook(lambda module, arguments, out: seen.append(out.shape))
+    hooked = engines(model, x)
     hook.remove()
     assert len(seen) == 1
-    assert runs_composite(model, x, "auto")
+    assert {name for name in before if hooked[name] != before[name]} <= {"neurons.1", "convs.1"}
+    assert hooked["neurons.1"] == "reference"
+    assert engines(model, x) == before
 
 
 @pytest.mark.parametrize("backend", ["reference", "triton"])
 def test_one_argument_asks_for_the_modules(backend):
-    model, x = network("dvsgesture_net", "tcja", 32), torch.randn(3, 1, 2, 32, 32, dtype=torch.float64)
-    assert not runs_composite(model, x, backend)
+    x = torch.randn(3, 1, 2, 32, 32, dtype=torch.float64)
+    chain = network("dvsgesture_net", "tcja", 32, backend).chain
+    assert choose(chain, 1, x) == (None, 2)
+    chain = network("dvsgesture_net", "tcja", 32).chain
+    assert choose(chain, 1, x)[0] is cpu_engine
     with torch.autocast("cpu"):
-        assert not runs_composite(model, x, "auto")
+        assert choose(chain, 1, x) == (None, 2)
 
 
 def test_without_numba_the_modules_run(monkeypatch):
@@ -213,7 +236,7 @@ def test_without_numba_the_modules_run(monkeypatch):
     expected = network("dvsgesture_net", "tcja", 32)(x)
     monkeypatch.setattr(cpu, "unavailable", lambda: "numba is not installed")
     model = network("dvsgesture_net", "tcja", 32)
-    assert not runs_composite(model, x, "auto")
+    assert set(engines(model, x).values()) == {"reference"}
     assert worst([model(x)], [expected]) < 1e-10
 
 

@@ -20,15 +20,17 @@ LADDER = {
     "ops": set(),
     "report": set(),
     "nn": {"ops"},
-    "models": {"nn", "ops"},
-    "deployment": {"models", "nn", "ops"},
-    "bench": {"deployment", "models", "nn", "ops", "train"},
-    "train": {"models", "nn", "ops", "data"},
+    "chain": {"nn"},
+    "engines": {"chain", "nn", "ops"},
+    "models": {"chain", "engines", "nn", "ops"},
+    "bench": {"chain", "engines", "models", "nn", "ops", "train"},
+    "train": {"chain", "engines", "models", "nn", "ops", "data"},
     "recipes": {"train"},
     "ablate": {"train", "models", "nn", "ops", "data"},
-    "probe": {"models", "nn", "ops"},
-    "export": {"models", "nn", "ops"},
+    "probe": {"chain", "engines", "models", "nn", "ops"},
+    "export": {"chain", "engines", "models", "nn", "ops"},
 }
+EVERYTHING = {"cli", "demo"}  # may know all rooms
 
 
 def imports(path: Path) -> set[str]:
@@ -82,6 +84,11 @@ EXTRAS = {
     "aedat", "huggingface_hub", "lightning", "matplotlib", "numba", "psutil", "rich", "safetensors", "scipy", "sklearn",
     "spikingjelly", "tensorboard", "torchmetrics", "torchvision", "triton", "tyro",
 }  # fmt: skip
+
+
+def test_every_room_is_listed():
+    found = {path.parent.name for path in PACKAGE.glob("*/*.py")}
+    assert found <= LADDER.keys() | EVERYTHING
 
 
 def test_torch_and_numpy_suffice_for_nn_models_and_ops():

@@ -13,10 +13,11 @@ import saccade
 from saccade.bench.timing import saved_bytes
 from saccade.cli.train import parse_train
 from saccade.data import DataInfo
-from saccade.models import SpikingNetwork, msresnet
+from saccade.engines import cpu
+from saccade.engines.recompute import recomputed
+from saccade.models import SpikingNetwork
 from saccade.models.msresnet import MSBlock
 from saccade.nn import LIF
-from saccade.nn.recompute import recomputed
 from saccade.ops.lif import triton
 from saccade.recipes import get_recipe
 from saccade.train.build import build_model
@@ -128,7 +129,7 @@ def test_less_is_kept(family, backend):
 def test_the_stems_gate_and_the_shortcuts_are_not_kept_in_any_case(monkeypatch):
     model, x = network("msresnet18", "dta", 8), frames(8, static=True)
     here, ours = kept(model, x), two_steps(model, x)
-    monkeypatch.setattr(msresnet, "recomputed", lambda run, x, *parts: run(x))
+    monkeypatch.setattr(cpu, "recomputed", lambda run, x, *parts: run(x))
     model = network("msresnet18", "dta", 8)
     assert here < 0.7 * kept(model, x)
     assert same(ours, two_steps(model, x))

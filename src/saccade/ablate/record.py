@@ -26,13 +26,13 @@ def make_record(run: Path, varied: Mapping[str, str], energy: Mapping[str, Any])
     if result is None:
         raise ValueError(f"{run} holds no finished run: there is no {folder.result.name} in it.")
     experiment = {name: value for name, value in asdict(folder.read_config()).items() if name not in PRIVATE}
-    kept = ("samples", "table", "sums", "energy_mj", "relu_energy_mj", "not_counted")
+    kept = ("samples", "table", "sums", "energy_mj", "relu_energy_mj", "papers", "not_counted")
     return {
         **result,
         "cell": run.name,
         "varied": dict(varied),
         "epochs_scored": scored_epochs(folder.read_metrics()),
-        "energy": {name: energy[name] for name in kept},
+        "energy": {name: energy[name] for name in kept if name in energy},
         "experiment": experiment,
     }
 

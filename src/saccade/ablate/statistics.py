@@ -50,6 +50,10 @@ class Row:
     macs: float
     acs: float
     energy_nj: float
+    #: energy of the network with ReLU at T = 1 over this one's: below 1, the spikes cost more
+    relu_ratio: float
+    #: the same by the papers' convention; None for records that lack it
+    papers_relu_ratio: float | None
     seconds: float
     firing_rate: float
     comparison: Comparison | None
@@ -112,10 +116,17 @@ def _row(label: str, records: Records, comparison: Comparison | None) -> Row:
         macs=fmean(total["macs"] / samples for total, samples in totals),
         acs=fmean(total["acs"] / samples for total, samples in totals),
         energy_nj=1e6 * fmean(r["energy"]["energy_mj"] for r in records),
+        relu_ratio=fmean(r["energy"]["relu_energy_mj"] / r["energy"]["energy_mj"] for r in records),
+        papers_relu_ratio=_papers_ratio([r["energy"].get("papers") for r in records]),
         seconds=median(r["seconds"] for r in records),
         firing_rate=fmean(r["firing_rate"] for r in records),
         comparison=comparison,
     )
+
+
+def _papers_ratio(papers: Sequence[Mapping[str, float] | None]) -> float | None:
+    ratios = [p["relu_energy_mj"] / p["energy_mj"] for p in papers if p is not None]
+    return fmean(ratios) if len(ratios) == len(papers) else None
 
 
 def _spread(values: Sequence[float]) -> float | None:

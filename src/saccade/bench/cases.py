@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.bench.plain import Plain
-from saccade.deployment import deploy
-from saccade.models import SpikingNetwork, create_model
+from saccade.bench.plain import plain
+from saccade.engines.inference import deploy
+from saccade.models import Classifier, create_model
 
 PRECISIONS = ("float", "exact", "fast", "int8")
 #: how an inference is run: the plain way, the network itself, and deployed
@@ -36,7 +36,7 @@ class Case:
     placement: str = "spikes"
     options: dict[str, Any] = field(default_factory=dict)
 
-    def build(self, backend: str = "auto") -> SpikingNetwork:
+    def build(self, backend: str = "auto") -> Classifier:
         """The network with random weights; its norms have seen one batch, so that its neurons fire."""
         torch.manual_seed(0)
         model = create_model(
@@ -50,6 +50,7 @@ class Case:
             backend=backend,
             **self.options,
         )
+        assert isinstance(model, Classifier)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
@@ -83,7 +84,7 @@ def inference(case: Case, way: str) -> Callable[[], Tensor]:
     model, x = case.build("reference" if way == "plain" else "auto").eval(), case.input()
     run: nn.Module = model
     if way == "plain":
-        run = Plain(model).eval()
+        run = plain(model).eval()
     elif way != "saccade":
         run = deploy(model, way.removeprefix("deploy "))
     return torch.inference_mode()(partial(run, x))
@@ -93,7 +94,7 @@ def training(case: Case, way: str) -> Callable[[], Tensor]:
     """One training step (cross-entropy of the mean, SGD with momentum), as a call without arguments."""
     model, x = case.build("reference" if way == "plain" else "auto"), case.input()
     model.set_grad_checkpointing(way == "saccade checkpointed")
-    run: nn.Module = Plain(model) if way == "plain" else model
+    run: nn.Module = plain(model) if way == "plain" else model
     labels = torch.arange(case.batch) % model.num_classes
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
@@ -119,7 +120,7 @@ def multiply_adds(case: Case) -> int:
 
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     with torch.inference_mode():
-        Plain(model).eval()(case.input())
+        model(case.input())
     for hook in hooks:
         hook.remove()
     return total

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from saccade.bench.plain import loop
 from saccade.bench.timing import interleave, summary
-from saccade.deployment.neuron import packed
-from saccade.deployment.site import Site
+from saccade.engines.inference.neuron import packed
+from saccade.engines.inference.site import Site
 from saccade.nn import LIF, GatedNeuron, TimeFolded, create_attention
 
 #: name -> (attention, shape of the current, whether a static image, pooling)

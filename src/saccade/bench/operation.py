@@ -13,7 +13,7 @@ from saccade import ops
 from saccade.bench.peers import PEERS, find_peers
 from saccade.bench.plain import loop
 from saccade.bench.timing import interleave, saved_bytes, summary
-from saccade.deployment.neuron import Fire
+from saccade.engines.inference.neuron import Fire
 from saccade.nn import LIF
 
 SHAPE = (6, 16, 128, 32, 32)

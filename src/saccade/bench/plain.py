@@ -7,15 +7,13 @@ that it is made from (a test holds it to that in float64).
 
 from __future__ import annotations
 
-from typing import Any, cast
+import copy
 
 import torch
 from torch import Tensor, nn
 
-from saccade.deployment.chains import chain_of
-from saccade.models import MSBlock, SpikingNetwork
-from saccade.models.blocks import ConvNorm
-from saccade.nn import LIF, GatedNeuron, fold_time, unfold_time
+from saccade.models.network import Classifier
+from saccade.nn import LIF
 
 
 def loop(neuron: LIF, current: Tensor) -> Tensor:
@@ -27,34 +25,22 @@ def loop(neuron: LIF, current: Tensor) -> Tensor:
     return torch.stack(spikes)
 
 
-class Plain(nn.Module):
-    """A network run the plain way. Shares the weights of `model`."""
+class Looped(nn.Module):
+    """A neuron that is run as a loop."""
 
-    def __init__(self, model: SpikingNetwork) -> None:
+    def __init__(self, neuron: LIF) -> None:
         super().__init__()
-        self.model = model
-        self.chain = [module for _, module in chain_of(model)]
+        self.neuron = neuron
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.model.as_sequence(x)
-        for module in self.chain:
-            x = _apply(module, x)
-        return x
+    def forward(self, current: Tensor) -> Tensor:
+        return loop(self.neuron, current)
 
 
-def _apply(module: Any, x: Tensor) -> Tensor:
-    if isinstance(module, ConvNorm):
-        return unfold_time(nn.Sequential.forward(module, fold_time(x)), len(x))
-    if isinstance(module, MSBlock):
-        first = _apply(module.conv1, _apply(module.neuron1, x))
-        return _apply(module.downsample, x) + _apply(module.conv2, _apply(module.neuron2, first))
-    if isinstance(module, GatedNeuron):
-        attention, neuron = module.attention, cast(LIF, module.neuron)
-        if attention.placement == "current":
-            return loop(neuron, attention(x))
-        return attention(loop(neuron, x), x)
-    if isinstance(module, LIF):
-        return loop(module, x)
-    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-        return unfold_time(module(fold_time(x)), len(x))
-    return module(x)
+def plain(model: Classifier) -> Classifier:
+    """The network run the plain way, module by module, with a loop for every neuron. Shares the weights of `model`."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    twin = copy.deepcopy(model, shared)
+    for name, module in list(twin.named_modules()):
+        if isinstance(module, LIF):
+            twin.set_submodule(name, Looped(module))
+    return twin

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from saccade.bench.timing import interleave
-from saccade.deployment import integer
-from saccade.deployment.layers import FloatConv, SlicedConv
+from saccade.engines.inference import integer
+from saccade.engines.inference.layers import FloatConv, SlicedConv
 
 #: (images, channels, height and width): the 3x3 convolutions of msresnet18
 CONVS = ((8, 128, 32), (16, 256, 16), (48, 512, 8))

@@ -36,8 +36,8 @@ def main(words: Sequence[str]) -> int:
         report, layers = probe_energy(open_run(path, arguments), arguments.samples, table)
         print(f"{path}\n\n{_layers(report)}\n\n{_sums(report)}\n\n{_firing(layers)}\n")
         content = report.as_json()
-        print(f"{content['formula']}\nCosts: {table.source}.")
-        print("\n".join(f"- {note}" for note in content["notes"]))
+        print(f"{content['formula']}\n{content['papers']['formula']}\nCosts: {table.source}.")
+        print("\n".join(f"- {note}" for note in (*content["notes"], content["papers"]["note"])))
         if content["not_counted"]:
             print(f"NOT COUNTED, because no rule is known: {content['not_counted']}")
         print(f"All numbers are in {path}/probe/energy.json and firing.json.\n")
@@ -79,15 +79,22 @@ def _sums(report: EnergyReport) -> str:
     from saccade.report.table import format_table
 
     kinds = {"synapse": "convolutions, linear", "attention": "attention", "neuron": "neurons", "other": "pooling, sums"}
-    total = report.energy_mj()
+    total, papers = report.energy_mj(), report.papers_energy_mj()
     rows = [(text, f"{1e6 * report.energy_mj(kind):,.3f} nJ") for kind, text in kinds.items()]
     rows += [
         ("total", f"{1e6 * total:,.3f} nJ"),
         ("total if no zero were multiplied", f"{1e6 * report.zero_skipping_energy_mj():,.3f} nJ"),
         ("ReLU at T=1, no gates", f"{1e6 * report.relu_energy_mj():,.3f} nJ"),
-        ("total / ReLU", f"{total / report.relu_energy_mj():.3f}" if report.relu_energy_mj() else "undefined"),
+        ("ReLU / total", _times(report.relu_energy_mj(), total)),
+        ("by the papers' convention", f"{1e6 * papers:,.3f} nJ"),
+        ("ReLU by the papers' convention", f"{1e6 * report.papers_relu_energy_mj():,.3f} nJ"),
+        ("ReLU / total by the papers' convention", _times(report.papers_relu_energy_mj(), papers)),
     ]
     return f"Energy per sample, mean of {report.samples}\n" + format_table(rows)
+
+
+def _times(relu: float, ours: float) -> str:
+    return f"{relu / ours:.3f}" if ours else "undefined"
 
 
 def _firing(layers: Sequence[LayerFiring]) -> str:

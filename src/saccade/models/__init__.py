@@ -2,13 +2,14 @@
 
 from saccade.models import fsvae, msresnet, vgg, voting  # noqa: F401  importing a file registers its networks
 from saccade.models.msresnet import MSBlock, MSResNet
-from saccade.models.network import SpikingNetwork
+from saccade.models.network import Classifier, SpikingNetwork
 from saccade.models.official import load_official
 from saccade.models.registry import create_model, list_models, model_options, recreate_model, register_model
 from saccade.models.sources import list_weights
 from saccade.models.weights import weights_card
 
 __all__ = [
+    "Classifier",
     "MSBlock",
     "MSResNet",
     "SpikingNetwork",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
 
 from saccade.nn.folding import TimeFolded
-from saccade.nn.together import draw_rows
 
 if TYPE_CHECKING:
     from saccade.models.network import SpikingNetwork
@@ -20,19 +19,6 @@ class ConvNorm(TimeFolded):
     def __init__(self, in_channels: int, channels: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> None:
         conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=bias)
         super().__init__(OrderedDict(conv=conv, norm=nn.BatchNorm2d(channels)))
-
-
-class SequenceDropout(nn.Module):
-    """Dropout with one mask for all steps of a sample, [T, B, F]: a unit that is off is off for the whole sequence."""
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        self.mask = nn.Dropout(p)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.mask.p == 0:
-            return x
-        return x * draw_rows(lambda rows: self.mask(x.new_ones(rows, *x.shape[2:])), x.shape[1])
 
 
 def halved(name: str, size: tuple[int, int], times: int) -> tuple[int, int]:
@@ -52,13 +38,3 @@ def required_size(network: SpikingNetwork) -> tuple[int, int]:
         raise ValueError(f"{type(network).__name__} needs input_size=(H, W): its linear layers depend on it.")
     H, W = network.input_size
     return H, W
-
-
-def check_size(name: str, x: Tensor, size: tuple[int, int]) -> None:
-    """ValueError unless the frames [..., H, W] have the size that the linear layers were built for."""
-    H, W = x.shape[-2:]
-    if tuple(size) != (H, W):
-        raise ValueError(
-            f"{name} was built for input_size=({size[0]}, {size[1]}) but the input is {H} x {W} ({list(x.shape)}). "
-            f"Build it with input_size=({H}, {W}) or resize the input."
-        )

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from saccade.engines import Links, Residual
 from saccade.models.blocks import ConvNorm
-from saccade.models.chain import is_plain_stage, is_static, run_block, run_once
-from saccade.models.network import TCJA_FAMILY, SpikingNetwork
+from saccade.models.network import TCJA_FAMILY, Classifier
 from saccade.models.registry import register_model
-from saccade.nn.attention import GatedNeuron
-from saccade.nn.composite import folded, plain_neuron, runs_composite
-from saccade.nn.folding import unfold_time
 from saccade.nn.neuron import LIF
-from saccade.nn.normed import fire_normed
-from saccade.nn.recompute import recomputed
+from saccade.nn.shape import SpaceMean
 
 PLACES = ("auto", "stem", "blocks")
 
@@ -42,7 +38,7 @@ STEM_KEYS = (
 )
 
 
-class MSBlock(nn.Module):
+class MSBlock(Residual):
     """x + BN(conv3x3(LIF(BN(conv3x3(LIF(x)))))) on the analog membrane current x, [T, B, C, H, W].
 
     A change of shape goes through BN(conv1x1(x)). `neuron2` is the neuron between the two convolutions, a plain one
@@ -60,8 +56,6 @@ class MSBlock(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        self.backend = backend
-        self.grad_checkpointing = False
         self.neuron1 = LIF(backend=backend)
         self.conv1 = ConvNorm(in_channels, channels, 3, stride)
         self.neuron2 = LIF(backend=backend) if neuron2 is None else neuron2
@@ -69,26 +63,15 @@ class MSBlock(nn.Module):
         same = stride == 1 and in_channels == channels
         self.downsample = nn.Identity() if same else ConvNorm(in_channels, channels, 1, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
-        plain = is_plain_stage(self.conv1) and is_plain_stage(self.conv2)
-        run = self._composite if plain and runs_composite(self, x, self.backend) else self._each
-        return recomputed(run, x, self) if self.grad_checkpointing else run(x)
-
-    def _composite(self, x: Tensor) -> Tensor:
-        x = unfold_time(folded(x), len(x))
-        short = self.downsample
-        # a 1 x 1 convolution is cheap to compute again, and its result is as large as conv1's
-        again = isinstance(short, ConvNorm) and not self.grad_checkpointing
-        shortcut = recomputed(short, x, short) if again else short(x)
-        return run_block(x, ((self.neuron1, self.conv1), (self.neuron2, self.conv2)), shortcut)
-
-    def _each(self, x: Tensor) -> Tensor:
-        return self.downsample(x) + self.conv2(fire_normed(self.conv1, self.neuron2, self.neuron1(x)))
+    def branches(self) -> tuple[Links, Links]:
+        names = "neuron1", "conv1", "neuron2", "conv2"
+        shortcut = [] if isinstance(self.downsample, nn.Identity) else [("downsample", self.downsample)]
+        return [(name, getattr(self, name)) for name in names], shortcut
 
 
 @register_model("msresnet18", layout=((128, 3, 1), (256, 3, 2), (512, 2, 2)), stem=(3, 1))
 @register_model("msresnet34", layout=((64, 3, 1), (128, 4, 1), (256, 6, 2), (512, 3, 2)), stem=(7, 2))
-class MSResNet(SpikingNetwork):
+class MSResNet(Classifier):
     """Stem conv - BN - LIF (gated) - stages of MSBlocks - LIF - average pool - linear, at every step. Any input size.
 
     Args:
@@ -154,18 +137,7 @@ class MSResNet(SpikingNetwork):
             )
         return place
 
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        composite = runs_composite(self, x, self.backend)
-        once = composite and is_static(x) and is_plain_stage(self.stem)
-        current = run_once(self.stem, x) if once else self.stem(x)
-        # a gate is cheap to compute again, and its graph holds many tensors of the current's size (DTA's: fifteen)
-        gated = isinstance(self.stem_neuron, GatedNeuron) and plain_neuron(self.stem_neuron) is None
-        again = composite and gated
-        fired = recomputed(self.stem_neuron, current, self.stem_neuron) if again else self.stem_neuron(current)
-        return self.head(self.neuron(self.stages(fired)).mean(dim=(3, 4)))
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        super().set_grad_checkpointing(enable)
-        for block in self.modules():
-            if isinstance(block, MSBlock):
-                block.grad_checkpointing = enable
+    def links(self) -> Links:
+        yield from ((name, getattr(self, name)) for name in ("stem", "stem_neuron", "stages", "neuron"))
+        yield "mean", SpaceMean()
+        yield "head", self.head

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from saccade.engines import Chained
 from saccade.nn.attention import Attention, GatedNeuron, attention_options, create_attention
 from saccade.nn.attention.contract import check_positive
 
@@ -16,10 +17,10 @@ TCJA_FAMILY = ("tla", "cla", "tcja")
 
 
 class SpikingNetwork(nn.Module):
-    """Base of all networks: [B, C, H, W] or [T, B, C, H, W] -> logits [T, B, K].
+    """Base of all networks: `Classifier`s, and generators such as `FSVAE`.
 
     A static image is the same current at every step. Subclasses build their layers from `self.scaled(...)` and
-    `self.gated(...)` and implement `forward_sequence`.
+    `self.gated(...)`.
 
     Args:
         num_classes: K.
@@ -34,6 +35,8 @@ class SpikingNetwork(nn.Module):
         backend: LIF kernel, "auto" or by name.
     """
 
+    #: what the network is for
+    kind: ClassVar[str]
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
     #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
@@ -66,8 +69,6 @@ class SpikingNetwork(nn.Module):
         self._attention_options = {"placement": placement, **(attention_options or {})}
         #: what `create_model` was called with, for `recreate_model`; goes on the card of saved weights
         self.created_with: dict[str, Any] = {}
-        #: whether blocks are computed again in backward; see `set_grad_checkpointing`
-        self.grad_checkpointing = False
 
     def scaled(self, channels: int) -> int:
         """`channels` times the width factor, rounded, at least 1."""
@@ -89,13 +90,6 @@ class SpikingNetwork(nn.Module):
     def ungated(self, channels: int, neuron: nn.Module) -> GatedNeuron:
         """The same place without a gate, so that names and keys stay the same."""
         return GatedNeuron(neuron, create_attention("none", channels, self.steps))
-
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        """[T, B, C, H, W] -> [T, B, K]."""
-        raise NotImplementedError(f"{type(self).__name__} must implement forward_sequence(x).")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_sequence(self.as_sequence(x))
 
     def as_sequence(self, x: Tensor) -> Tensor:
         """Check the layout and show a static image at every step: -> [T, B, C, H, W]."""
@@ -126,13 +120,31 @@ class SpikingNetwork(nn.Module):
         return self
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Compute blocks again in backward, where the network can; ValueError where it cannot and is asked to."""
+        if enable:
+            raise ValueError(
+                f"{type(self).__name__} has no form whose blocks are computed again in backward, only the networks "
+                "that classify have. Use a smaller batch to save memory."
+            )
+
+    def attention_modules(self) -> dict[str, Attention]:
+        """The gates by name, in the order of the network, `none` included."""
+        return {name: module.attention for name, module in self.named_modules() if isinstance(module, GatedNeuron)}
+
+
+class Classifier(SpikingNetwork, Chained):
+    """Base of the networks that classify: [B, C, H, W] or [T, B, C, H, W] -> logits [T, B, K].
+
+    Subclasses build their layers in `__init__` and say their order in `links()`; everything that runs or describes a
+    network (training engines, deployment, checkpointing, streams, exports) reads that.
+    """
+
+    kind = "classifier"
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
         """In training, keep only the input of each block for backward and compute the block again there.
 
         Less memory for more time; outputs, gradients, running statistics and random numbers stay the same. A block that
         a hook waits for is not computed again, nor is any under torch.compile, which chooses itself what it keeps.
         """
         self.grad_checkpointing = enable
-
-    def attention_modules(self) -> dict[str, Attention]:
-        """The gates by name, in the order of the network, `none` included."""
-        return {name: module.attention for name, module in self.named_modules() if isinstance(module, GatedNeuron)}

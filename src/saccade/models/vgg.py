@@ -5,22 +5,23 @@ C3 is conv3x3 - BN - LIF, AP is average pooling by 2, both at every step.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from saccade.models.blocks import ConvNorm, check_size, halved, required_size
-from saccade.models.chain import Stage, run_stages
-from saccade.models.network import SpikingNetwork
+from saccade.engines import Links
+from saccade.models.blocks import ConvNorm, halved, required_size
+from saccade.models.network import Classifier
 from saccade.models.registry import register_model
-from saccade.nn.folding import TimeFolded, fold_time, unfold_time
+from saccade.nn.folding import TimeFolded
 from saccade.nn.neuron import LIF
+from saccade.nn.shape import Flat, FrameSize
 
 PUBLISHED = {"steps": 10, "in_channels": 2, "input_size": (48, 48)}
 CHANNELS = (64, 128, 256, 256, 512, 512, 512, 512)
 
 
-class VGG(SpikingNetwork):
+class VGG(Classifier):
     """64C3-128C3-AP-256C3-256C3-AP-512C3-512C3-AP-512C3-512C3-AP-FC, the linear layer read at every step.
 
     Subclasses say which convolutions (0 to 7) carry the attention, and with which neuron.
@@ -50,11 +51,15 @@ class VGG(SpikingNetwork):
         """The neuron after every convolution."""
         raise NotImplementedError(f"{type(self).__name__} must implement new_neuron().")
 
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        pools = [self.pool if i % 2 else None for i in range(len(self.convs))]
-        stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
-        out = run_stages(self, x, self.backend, stages, self.grad_checkpointing)
-        return self.head(out.flatten(2))
+    def links(self) -> Links:
+        yield "size", FrameSize(type(self).__name__, self.frame_size, self.pools_input)
+        for i, (conv, neuron) in enumerate(zip(self.convs, self.neurons, strict=True)):
+            yield f"convs.{i}", conv
+            yield f"neurons.{i}", neuron
+            if i % 2:
+                yield "pool", self.pool
+        yield "flat", Flat()
+        yield "head", self.head
 
 
 @register_model("vggsnn", PUBLISHED)
@@ -78,11 +83,6 @@ class VGGSNN(VGG):
 
     def new_neuron(self) -> LIF:
         return LIF.from_tau(2.0, surrogate="triangle", backend=self.backend)
-
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[-2:]) != self.frame_size:
-            x = unfold_time(nn.functional.adaptive_avg_pool2d(fold_time(x), self.frame_size), x.shape[0])
-        return super().forward_sequence(x)
 
 
 @register_model("vggsnn_tet", PUBLISHED)
@@ -109,7 +109,3 @@ class VGGSNNTET(VGG):
 
     def new_neuron(self) -> LIF:
         return LIF(backend=self.backend)
-
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        check_size("vggsnn_tet", x, self.frame_size)
-        return super().forward_sequence(x)

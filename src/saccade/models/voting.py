@@ -7,17 +7,18 @@ detached reset, but for `vggsnn_caltech_tet`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from saccade.models.blocks import ConvNorm, SequenceDropout, check_size, halved, required_size
-from saccade.models.chain import Stage, run_stages
-from saccade.models.network import SpikingNetwork
+from saccade.engines import Links
+from saccade.models.blocks import ConvNorm, halved, required_size
+from saccade.models.network import Classifier
 from saccade.models.registry import register_model
 from saccade.nn.folding import TimeFolded
 from saccade.nn.neuron import LIF
 from saccade.nn.readout import VotingReadout
+from saccade.nn.shape import Flat, FrameSize, SequenceDropout
 
 TCJA_44 = {"kernel_time": 4, "kernel_channel": 4}
 GESTURE_STAGES = ((128, None), (128, None), (128, None), (128, TCJA_44), (128, TCJA_44))
@@ -69,7 +70,7 @@ def released_keys(gated: list[bool]) -> tuple[tuple[str, str], ...]:
     hidden=2048,
     voters=10,
 )
-class PooledConvNet(SpikingNetwork):
+class PooledConvNet(Classifier):
     """{nC3 [gate] MP} per stage - DP - hidden FC - LIF - DP - FC - [LIF] - [vote], at every step.
 
     Args:
@@ -125,12 +126,12 @@ class PooledConvNet(SpikingNetwork):
     def _lif(self) -> LIF:
         return LIF.from_tau(2.0, backend=self.backend)
 
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        check_size(type(self).__name__, x, self.frame_size)
-        pools = [self.pool] * len(self.convs)
-        stages = cast("list[Stage]", list(zip(self.convs, self.neurons, pools, strict=True)))
-        out = run_stages(self, x, self.backend, stages, self.grad_checkpointing)
-        return self.classifier(out.flatten(2))
+    def links(self) -> Links:
+        yield "size", FrameSize(type(self).__name__, self.frame_size)
+        for i, (conv, neuron) in enumerate(zip(self.convs, self.neurons, strict=True)):
+            yield from ((f"convs.{i}", conv), (f"neurons.{i}", neuron), ("pool", self.pool))
+        yield "flat", Flat()
+        yield "classifier", self.classifier
 
 
 @register_model(

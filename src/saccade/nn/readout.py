@@ -5,6 +5,8 @@ All take [T, B, ...]. `VotingReadout` works at every step; the others reduce tim
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,8 @@ def membrane_readout(x: Tensor, decay: float = 0.8) -> Tensor:
 
 class VotingReadout(nn.Module):
     """Population vote: each class is the mean of `voters` neighbouring neurons, [T, B, K * voters] -> [T, B, K]."""
+
+    link: ClassVar[str] = "pool"
 
     def __init__(self, voters: int = 10) -> None:
         super().__init__()

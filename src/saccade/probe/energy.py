@@ -31,6 +31,15 @@ NOTES = (
     "Arithmetic alone: no memory and no communication, which can cost more than all of it.",
     "ReLU at T=1: the same network with a ReLU for every neuron, without gates, on one image (the mean of the frames).",
 )
+PAPERS_FORMULA = (
+    "by the papers: {mac_pj:g} pJ x products of the first layer + {ac_pj:g} pJ x share of inputs that are not zero x "
+    "products of every other layer; ReLU: {mac_pj:g} pJ x products of all layers"
+)
+PAPERS_NOTE = (
+    "The papers' convention (rate x FLOPs) leaves out the gates, the neurons and all pooling, and takes every layer "
+    "but the first for additions of spikes, also where it reads gated, pooled or membrane values. Published ratios to "
+    "a network without spikes are commonly of this kind."
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,27 @@ class EnergyReport:
         skipped = sum(_zero_macs(layer.operations) for layer in self.network.layers)
         return self.energy_mj() - self.table.mac_pj * skipped / self.samples * 1e-9
 
+    def papers_energy_mj(self) -> float:
+        """Energy per sample by the papers' convention, in mJ: e_mac N_1 + e_ac sum of r_l N_l over the layers after it.
+
+        N_l are the products of convolution or linear layer l over all steps, r_l the share of its inputs that are not
+        zero. Gates, neurons and pooling are left out, and what a layer reads is not asked.
+        """
+        synapses = [layer.operations for layer in self._synapses(self.network)]
+        if not synapses:
+            return 0.0
+        first, *rest = synapses
+        spiked = sum(o.connections * o.active / o.inputs for o in rest)
+        return (self.table.mac_pj * first.connections + self.table.ac_pj * spiked) / self.samples * 1e-9
+
+    def papers_relu_energy_mj(self) -> float:
+        """Energy per sample of the ReLU network by the papers' convention, in mJ: every product is a MAC."""
+        products = sum(layer.operations.connections for layer in self._synapses(self.relu))
+        return self.table.mac_pj * products / self.samples * 1e-9
+
+    def _synapses(self, count: Count) -> list[LayerOperations]:
+        return [layer for layer in count.layers if layer.kind == "synapse"]
+
     def as_json(self) -> dict[str, Any]:
         """Layers and sums over all samples (whole numbers), energies per sample, the formula and its sources."""
         return {
@@ -83,6 +113,12 @@ class EnergyReport:
             "energy_mj": self.energy_mj(),
             "zero_skipping_energy_mj": self.zero_skipping_energy_mj(),
             "relu_energy_mj": self.relu_energy_mj(),
+            "papers": {
+                "energy_mj": self.papers_energy_mj(),
+                "relu_energy_mj": self.papers_relu_energy_mj(),
+                "formula": PAPERS_FORMULA.format(**asdict(self.table)),
+                "note": PAPERS_NOTE,
+            },
             "not_counted": {**self.network.not_counted, **self.relu.not_counted},
         }
 

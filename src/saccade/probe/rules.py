@@ -135,6 +135,11 @@ def total(call: Call) -> Operations:
     return Operations(adds=call.args[0].numel() - call.out.numel())
 
 
+def running_total(call: Call) -> Operations:
+    """A sum up to every place of an axis: one addition for each result but the first of the axis."""
+    return Operations(adds=call.out.numel() - call.out.numel() // call.out.shape[call.args[1]])
+
+
 def mean(call: Call) -> Operations:
     """A sum over axes, and one multiplication for each result."""
     return Operations(adds=call.args[0].numel() - call.out.numel(), muls=call.out.numel())
@@ -187,6 +192,7 @@ RULES: dict[str, Callable[[Call], Operations]] = {
     "sub": addition,
     "rsub": addition,
     "sum": total,
+    "cumsum": running_total,
     "mean": mean,
     "avg_pool1d": average_pool,
     "avg_pool2d": average_pool,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from saccade.models.network import SpikingNetwork
+from saccade.models.network import Classifier, SpikingNetwork
 from saccade.nn import LIF
 
 
@@ -39,7 +39,7 @@ class Stream:
         ValueError: a gate looks at other steps than its own.
     """
 
-    def __init__(self, model: SpikingNetwork) -> None:
+    def __init__(self, model: Classifier) -> None:
         blocking = gates_over_time(model)
         if blocking:
             raise ValueError(
@@ -56,7 +56,7 @@ class Stream:
 
     def step(self, x_t: Tensor) -> Tensor:
         """The next step of the input [B, C, H, W] -> its logits [B, K]."""
-        return self._network.forward_sequence(x_t[None])[0]
+        return self._network.run_chain(x_t[None])[0]
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some samples of the batch alone: a mask [B], or indices."""
@@ -88,7 +88,7 @@ class EarlyAnswers(NamedTuple):
 
 
 @torch.no_grad()
-def early_exit(model: SpikingNetwork, x: Tensor, threshold: float) -> EarlyAnswers:
+def early_exit(model: Classifier, x: Tensor, threshold: float) -> EarlyAnswers:
     """Classify a batch, each sample only until the softmax of its running mean reaches `threshold`.
 
     A sample that has left is not computed any further, and when all have, nothing is.

@@ -11,7 +11,7 @@ import torch
 from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data, make_loader
 from saccade.data.augment import check_policy
 from saccade.errors import unknown_name
-from saccade.models import create_model, model_options
+from saccade.models import create_model
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import model_entry
 from saccade.nn.attention import attention_class
@@ -63,7 +63,7 @@ def check_names(experiment: Experiment) -> None:
 
 def generates(model: str) -> bool:
     """Whether a model generates images; all others classify them. ValueError for an unknown name."""
-    return "num_classes" not in model_options(model)
+    return model_entry(model).cls.kind == "generator"
 
 
 def build_loaders(experiment: Experiment, device: torch.device | None = None) -> Loaders:

@@ -12,7 +12,7 @@ from saccade.bench import module, peers
 from saccade.bench.cases import INFERENCE, NETWORKS, SMALL, TRAINING, inference, multiply_adds, training
 from saccade.bench.memory import CLEAR_REFS, peak_memory, rise
 from saccade.bench.operation import measure_lif
-from saccade.bench.plain import Plain
+from saccade.bench.plain import plain as run_plainly
 from saccade.bench.roofline import measure_roofline
 from saccade.bench.run import run_benchmarks
 from saccade.bench.scaling import exponent
@@ -32,7 +32,7 @@ def test_the_plain_way_computes_what_the_network_does(name, placement):
         for layer in model.modules():
             if isinstance(layer, torch.nn.Dropout):
                 layer.eval()
-        plain = Plain(model)(x)
+        plain = run_plainly(model)(x)
         assert plain.std() > 0
         torch.testing.assert_close(plain, model(x), rtol=0, atol=1e-9)
 

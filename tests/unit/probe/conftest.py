@@ -5,11 +5,12 @@ import torch
 from torch import Tensor, nn
 
 import saccade
-from saccade.models.network import SpikingNetwork
+from saccade.models.network import Classifier, SpikingNetwork
 from saccade.nn.folding import TimeFolded
+from saccade.nn.shape import Flat
 
 
-class Small(SpikingNetwork):
+class Small(Classifier):
     """conv - LIF with gate - flatten - linear, at every step."""
 
     def __init__(self, conv: nn.Conv2d, features: int, **common):
@@ -18,8 +19,8 @@ class Small(SpikingNetwork):
         self.fire = self.gated(conv.out_channels, saccade.LIF(backend="reference"))
         self.head = nn.Linear(features, self.num_classes)
 
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        return self.head(self.fire(self.conv(x)).flatten(2))
+    def links(self):
+        return [("conv", self.conv), ("fire", self.fire), ("flat", Flat()), ("head", self.head)]
 
 
 @pytest.fixture

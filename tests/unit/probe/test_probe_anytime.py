@@ -7,17 +7,18 @@ import torch
 from torch import Tensor
 
 import saccade
-from saccade.models.network import SpikingNetwork
+from saccade.models.network import Classifier
 from saccade.nn.attention import create_attention
+from saccade.nn.shape import Flat
 from saccade.probe import Stream, anytime, early_exit, gates_over_time
 from saccade.report.figures import anytime_figure, to_png
 
 
-class Told(SpikingNetwork):
+class Told(Classifier):
     """Puts out its input: [T, B, K, 1, 1] -> [T, B, K]."""
 
-    def forward_sequence(self, x: Tensor) -> Tensor:
-        return x[..., 0, 0]
+    def links(self):
+        return [("flat", Flat())]
 
 
 #: log-odds of two classes at three steps, for three samples that belong to class 0

@@ -93,6 +93,9 @@ def test_a_network_with_tcja_by_hand(small):
     macs, acs, muls, adds = 24 + 20 + 27 + 48, 6, 36, 18
     assert report.energy_mj() == pytest.approx((4.6 * macs + 0.9 * acs + 3.7 * muls + 0.9 * adds) * 1e-9, rel=1e-12)
     assert report.zero_skipping_energy_mj() == pytest.approx(report.energy_mj() - 4.6 * 36 * 1e-9, rel=1e-12)
+    # rate x FLOPs: 3 x 8 products of the first layer; of the linear layer's 3 x 16 the share of inputs that fired, 1/4
+    assert report.papers_energy_mj() == pytest.approx((4.6 * 3 * 8 + 0.9 * 3 * 16 / 4) * 1e-9, rel=1e-12)
+    assert report.papers_relu_energy_mj() == report.relu_energy_mj()
     # ReLU at T=1: the convolution's 4 places x 2 channels and the linear layer's 8 x 2
     assert report.relu_energy_mj() == pytest.approx(4.6 * (8 + 16) * 1e-9, rel=1e-12)
 

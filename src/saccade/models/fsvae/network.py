@@ -62,6 +62,7 @@ class FSVAE(SpikingNetwork):
         ValueError: a size that makes no sense, an unknown attention or option.
     """
 
+    kind = "generator"
     official_keys = (
         (r"^before_latent_layer\.", "encoder.to_latent."),
         (r"^decoder_input\.", "decoder.from_latent."),
@@ -107,7 +108,7 @@ class FSVAE(SpikingNetwork):
         # Weights laid out channels last make every convolution compute so: transposed ones are far slower otherwise.
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor, scheduled: float = 0.0, index: Tensor | None = None) -> VAEOutput:  # type: ignore[override]
+    def forward(self, x: Tensor, scheduled: float = 0.0, index: Tensor | None = None) -> VAEOutput:
         """Encode, sample, decode.
 
         Args:
@@ -180,14 +181,6 @@ class FSVAE(SpikingNetwork):
         u = torch.rand_like(start)
         shares = [i / (count - 1) for i in range(count)]
         return torch.stack([self.decode((u < torch.lerp(start, end, share)).to(u.dtype)) for share in shares])
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Not to be had: ValueError if it is to be on."""
-        if enable:
-            raise ValueError(
-                "fsvae has no form whose blocks are computed again in backward, only the networks that classify have. "
-                "Use a smaller batch to save memory."
-            )
 
     def _need_evaluation(self, what: str) -> None:
         if self.training:

@@ -148,7 +148,8 @@ class Attention(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        return f"channels={self.channels}, steps={self.steps}, source={self.source}, placement={self.placement}"
+        text = f"channels={self.channels}, steps={self.steps}, source={self.source}, placement={self.placement}"
+        return text + (", causal" if self.looks_at_steps == "past" else "") + (", rectify" if self.rectify else "")
 
 
 class NoAttention(Attention):

@@ -8,6 +8,8 @@ non-identical, local and global ones on the time-stacked channels (T-NA). DTA mu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,13 +17,16 @@ from torch import Tensor, nn
 
 from saccade.nn.attention.contract import Rules, ScoreAttention, check_positive, resample
 from saccade.nn.attention.tcja import (
+    channel_conv,
     convolve_channels,
     convolve_time,
     resize_channel_conv,
     squeeze_space,
+    steps_seen,
+    time_conv,
     unsqueeze_space,
 )
-from saccade.nn.conv1d import SameConv1d
+from saccade.nn.conv1d import LowerConv2d, used_weight
 
 TXA_KEYS: Rules = (
     (r"(^|\.)scale_t$", r"\1scale_channel"),
@@ -49,6 +54,9 @@ class TXA(ScoreAttention):
     Args:
         kernel_channel: width of the convolution along channels, [T, T, 3] by default.
         kernel_time: width of the convolution along time, [C, C, 6] by default.
+        halves: "both" (published), "temporal" (the score is X + a * A_t) or "channel" (X + b * A_c).
+        causal: no step is read before its time (ours): the convolution along time is padded in the past alone, the
+            T x T weights are lower triangular.
 
     Differs from the released code: any number of channels (the released module takes 64 and nothing else).
     """
@@ -58,23 +66,50 @@ class TXA(ScoreAttention):
     official_keys = TXA_KEYS
 
     def __init__(
-        self, channels: int, steps: int, kernel_channel: int = 3, kernel_time: int = 6, placement: str | None = None
+        self,
+        channels: int,
+        steps: int,
+        kernel_channel: int = 3,
+        kernel_time: int = 6,
+        halves: str = "both",
+        causal: bool = False,
+        placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TXA", kernel_channel=kernel_channel, kernel_time=kernel_time)
-        self.scale_channel = nn.Parameter(torch.ones(()))  # a, of the attention from the convolution along channels
-        self.scale_time = nn.Parameter(torch.ones(()))  # b, of the one along time
-        self.conv_channel = SameConv1d(steps, kernel_channel)
-        self.conv_time = SameConv1d(channels, kernel_time)
+        if halves not in ("both", "temporal", "channel"):
+            raise ValueError(f"halves must be 'both', 'temporal' or 'channel', not {halves!r}.")
+        self.halves = halves
+        self.looks_at_steps = steps_seen(causal)
+        if halves != "channel":
+            self.scale_channel = nn.Parameter(torch.ones(()))  # a, of the attention from the convolution along channels
+            self.conv_channel = channel_conv(steps, kernel_channel, causal)
+        if halves != "temporal":
+            self.scale_time = nn.Parameter(torch.ones(()))  # b, of the one along time
+            self.conv_time = time_conv(channels, kernel_time, causal)
 
     def score(self, source: Tensor) -> Tensor:
         z = squeeze_space(source)
+        if self.halves == "temporal":
+            return self._temporal(source, z)
+        if self.halves == "channel":
+            return self._channel(source, z)
+        return self._temporal(source, z) * self._channel(source, z)
+
+    def _temporal(self, x: Tensor, z: Tensor) -> Tensor:
         A_t = unsqueeze_space(convolve_channels(z, self.conv_channel).sigmoid())
+        return x + self.scale_channel * A_t
+
+    def _channel(self, x: Tensor, z: Tensor) -> Tensor:
         A_c = unsqueeze_space(convolve_time(z, self.conv_time).sigmoid())
-        return (source + self.scale_channel * A_t) * (source + self.scale_time * A_c)
+        return x + self.scale_time * A_c
 
     def _resize_weights(self, steps: int) -> None:
-        resize_channel_conv(self.conv_channel, steps)
+        if self.halves != "channel":
+            resize_channel_conv(self.conv_channel, steps)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, halves={self.halves}"
 
 
 class LTCA(nn.Sequential):
@@ -85,7 +120,7 @@ class LTCA(nn.Sequential):
     a receptive field of 5; K=21 makes it 5x5 and 7x7 dilated by 3, a receptive field of 23.
     """
 
-    def __init__(self, dim: int, kernel_size: int, dilation: int) -> None:
+    def __init__(self, dim: int, kernel_size: int, dilation: int, mix: Callable[[], nn.Conv2d]) -> None:
         first = 2 * dilation - 1
         second = kernel_size // dilation
         second += second % 2 - 1
@@ -97,7 +132,7 @@ class LTCA(nn.Sequential):
         super().__init__(
             nn.Conv2d(dim, dim, first, padding=first // 2, groups=dim),
             nn.Conv2d(dim, dim, second, padding=second // 2 * dilation, dilation=dilation, groups=dim),
-            nn.Conv2d(dim, dim, 1),
+            mix(),
         )
 
 
@@ -106,6 +141,16 @@ class GTCA(nn.Sequential):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__(nn.Linear(dim, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, dim, bias=False))
+
+    def of_past(self, z: Tensor, steps: int) -> Tensor:
+        """The same with the sum over steps in W_a cut at each step: step t of the result reads the steps up to t."""
+        squeeze, rectify, excite = self
+        assert isinstance(squeeze, nn.Linear)
+        assert isinstance(excite, nn.Linear)
+        z_BTC, W_a = z.unflatten(1, (steps, -1)), squeeze.weight.unflatten(1, (steps, -1))
+        hidden_BTR = rectify(torch.einsum("btc,rtc->btr", z_BTC, W_a).cumsum(1))
+        W_b = excite.weight.unflatten(0, (steps, -1))
+        return torch.einsum("btr,tcr->btc", hidden_BTR, W_b).flatten(1)
 
 
 class TNA(ScoreAttention):
@@ -120,6 +165,8 @@ class TNA(ScoreAttention):
         hidden: width of GTCA's bottleneck. Default: D // max(D // 16, 4) with D = T*C, as released; that is 16 for
             every D >= 64 that 16 divides.
         branches: "both" (published), "local" (G = 1) or "global" (L = 1), for the paper's ablation.
+        causal: no step is read before its time (ours): the 1x1 convolutions, T x T blocks of C x C, are lower
+            triangular, and GTCA's first sum at step t ends there.
     """
 
     source = "current"
@@ -134,6 +181,7 @@ class TNA(ScoreAttention):
         dilation: int = 3,
         hidden: int | None = None,
         branches: str = "both",
+        causal: bool = False,
         placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
@@ -144,10 +192,12 @@ class TNA(ScoreAttention):
         if hidden is None:
             hidden = max(1, D // max(D // 16, 4))
         check_positive("TNA", hidden=hidden)
-        self.embed = nn.Conv2d(D, D, 1)
-        self.local = LTCA(D, kernel_size, dilation) if branches != "global" else None
+        self.looks_at_steps = steps_seen(causal)
+        mix = partial(LowerConv2d, D, channels) if causal else partial(nn.Conv2d, D, D, 1)
+        self.embed = mix()
+        self.local = LTCA(D, kernel_size, dilation, mix) if branches != "global" else None
         self.pool = GTCA(D, hidden) if branches != "local" else None
-        self.project = nn.Conv2d(D, D, 1)
+        self.project = mix()
 
     def score(self, source: Tensor) -> Tensor:
         T, B, C, H, W = source.shape
@@ -157,12 +207,14 @@ class TNA(ScoreAttention):
         if self.local is not None:
             product = self.local(h) * product
         if self.pool is not None:
-            product = self.pool(h.mean(dim=(2, 3)))[..., None, None] * product
+            z = h.mean(dim=(2, 3))
+            G = self.pool(z) if self.looks_at_steps == "all" else self.pool.of_past(z, T)
+            product = G[..., None, None] * product
         return (self.project(product) + x).view(B, T, C, H, W).transpose(0, 1)
 
     def _embed_once(self, image: Tensor) -> Tensor:
         """`embed` of the same image [B, C, H, W] at every step: its weights summed over the steps they read."""
-        weight = self.embed.weight.unflatten(1, (self.steps, self.channels)).sum(1)
+        weight = used_weight(self.embed).unflatten(1, (self.steps, self.channels)).sum(1)
         return nn.functional.conv2d(image, weight, self.embed.bias)
 
     def _resize_weights(self, steps: int) -> None:
@@ -181,7 +233,7 @@ class TNA(ScoreAttention):
 
     def _resize_layer(self, layer: Any, steps: int, out: bool, into: bool) -> None:
         """Resample T in a layer's output axis and/or its input axis, both of which are T*C long."""
-        weight = layer.weight
+        weight = used_weight(layer)
         if out:
             weight = self._resize_axis(weight, 0, steps)
             if layer.bias is not None:
@@ -205,8 +257,10 @@ class DTA(ScoreAttention):
     """Dual temporal-channel-wise attention: gate = sigmoid(T-NA(X) * T-XA(X)), one block, right after the stem.
 
     Args:
-        kernel_channel, kernel_time: of T-XA.
-        kernel_size, dilation, hidden: of T-NA.
+        kernel_channel, kernel_time, halves: of T-XA.
+        kernel_size, dilation, hidden, branches: of T-NA; `branches="local"` is the paper's T-XA with LTCA, "global"
+            T-XA with GTCA.
+        causal: of both.
     """
 
     source = "current"
@@ -222,11 +276,15 @@ class DTA(ScoreAttention):
         kernel_size: int = 7,
         dilation: int = 3,
         hidden: int | None = None,
+        branches: str = "both",
+        halves: str = "both",
+        causal: bool = False,
         placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
-        self.tna = TNA(channels, steps, kernel_size, dilation, hidden)
-        self.txa = TXA(channels, steps, kernel_channel, kernel_time)
+        self.looks_at_steps = steps_seen(causal)
+        self.tna = TNA(channels, steps, kernel_size, dilation, hidden, branches, causal)
+        self.txa = TXA(channels, steps, kernel_channel, kernel_time, halves, causal)
 
     def score(self, source: Tensor) -> Tensor:
         return self.tna.score(source) * self.txa.score(source)

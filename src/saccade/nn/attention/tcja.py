@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from saccade.nn.attention.contract import Rules, ScoreAttention, check_positive, resample
-from saccade.nn.conv1d import SameConv1d
+from saccade.nn.conv1d import LowerConv1d, PastConv1d, SameConv1d, used_weight
 
 
 def squeeze_space(x: Tensor) -> Tensor:
@@ -38,8 +38,27 @@ def unsqueeze_space(score_TBC: Tensor) -> Tensor:
 TCJA_KEYS: Rules = ((r"(^|\.)conv(?:\.0)?\.weight$", r"\1conv_channel.weight"), (r"(^|\.)conv_c\.", r"\1conv_time."))
 
 
+def time_conv(channels: int, kernel: int, causal: bool) -> SameConv1d:
+    """The convolution that slides along time; `causal`: step t of its output reads no step after t."""
+    return (PastConv1d if causal else SameConv1d)(channels, kernel)
+
+
+def channel_conv(steps: int, kernel: int, causal: bool) -> SameConv1d:
+    """The convolution that slides along channels and sums over time; `causal`: over the steps up to its own."""
+    return (LowerConv1d if causal else SameConv1d)(steps, kernel)
+
+
+def steps_seen(causal: bool) -> str:
+    """What `Attention.looks_at_steps` says of a module that mixes time."""
+    return "past" if causal else "all"
+
+
 class JointAttention(ScoreAttention):
-    """What TLA, CLA and TCJA are: gates of the spikes' means, one number per step, sample and channel."""
+    """What TLA, CLA and TCJA are: gates of the spikes' means, one number per step, sample and channel.
+
+    `causal=True` (ours) makes gates of a stream: the convolution along time is padded in the past alone, the T x T
+    weights are lower triangular. The parameters are the same, so published weights load; they want training again.
+    """
 
     needs = "means"
     published_at = "after the neurons of the last stages, before their pooling; in MS-ResNet in every block"
@@ -54,16 +73,23 @@ class TLA(JointAttention):
     Weights [C, C, kernel_time], no bias, zero padding; an even width reads one step more ahead than behind. Nothing
     depends on T, so sequences of any length are accepted.
 
+    Args:
+        kernel_time: width of the convolution.
+        causal: pad in the past alone, so that no later step is read (ours).
+
     Differs from the released code: named by the axis that it slides along. The released `kernel_size_c` (and its
     `conv_c`) is this `kernel_time`.
     """
 
     fixed_steps = False
 
-    def __init__(self, channels: int, steps: int, kernel_time: int = 4, placement: str | None = None) -> None:
+    def __init__(
+        self, channels: int, steps: int, kernel_time: int = 4, causal: bool = False, placement: str | None = None
+    ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("TLA", kernel_time=kernel_time)
-        self.conv_time = SameConv1d(channels, kernel_time)
+        self.looks_at_steps = steps_seen(causal)
+        self.conv_time = time_conv(channels, kernel_time, causal)
 
     def score(self, source: Tensor) -> Tensor:
         return unsqueeze_space(convolve_time(squeeze_space(source), self.conv_time))
@@ -76,14 +102,21 @@ class CLA(JointAttention):
 
     Weights [T, T, kernel_channel], no bias, zero padding.
 
+    Args:
+        kernel_channel: width of the convolution.
+        causal: lower triangular weights, t' up to t, so that no later step is read (ours).
+
     Differs from the released code: named by the axis that it slides along. The released `kernel_size_t` (and its
     `conv`) is this `kernel_channel`.
     """
 
-    def __init__(self, channels: int, steps: int, kernel_channel: int = 4, placement: str | None = None) -> None:
+    def __init__(
+        self, channels: int, steps: int, kernel_channel: int = 4, causal: bool = False, placement: str | None = None
+    ) -> None:
         super().__init__(channels, steps, placement)
         check_positive("CLA", kernel_channel=kernel_channel)
-        self.conv_channel = SameConv1d(steps, kernel_channel)
+        self.looks_at_steps = steps_seen(causal)
+        self.conv_channel = channel_conv(steps, kernel_channel, causal)
 
     def score(self, source: Tensor) -> Tensor:
         return unsqueeze_space(convolve_channels(squeeze_space(source), self.conv_channel))
@@ -101,6 +134,7 @@ class TCJA(JointAttention):
         kernel_time: width of the convolution along time (K_T in the paper).
         kernel_channel: width of the convolution along channels (K_C in the paper).
         fusion: "product" (published) or "add".
+        causal: no step is read before its time (ours), see TLA and CLA.
     """
 
     def __init__(
@@ -110,6 +144,7 @@ class TCJA(JointAttention):
         kernel_time: int = 4,
         kernel_channel: int = 4,
         fusion: str = "product",
+        causal: bool = False,
         placement: str | None = None,
     ) -> None:
         super().__init__(channels, steps, placement)
@@ -117,8 +152,9 @@ class TCJA(JointAttention):
         if fusion not in ("product", "add"):
             raise ValueError(f"fusion must be 'product' or 'add', not {fusion!r}.")
         self.fusion = fusion
-        self.conv_time = SameConv1d(channels, kernel_time)
-        self.conv_channel = SameConv1d(steps, kernel_channel)
+        self.looks_at_steps = steps_seen(causal)
+        self.conv_time = time_conv(channels, kernel_time, causal)
+        self.conv_channel = channel_conv(steps, kernel_channel, causal)
 
     def score(self, source: Tensor) -> Tensor:
         z = squeeze_space(source)
@@ -134,5 +170,5 @@ class TCJA(JointAttention):
 
 def resize_channel_conv(conv: SameConv1d, steps: int) -> None:
     """Resample a [T, T, k] weight to another T: output axis as it is, input axis summed over."""
-    conv.weight = resample(resample(conv.weight, 0, steps), 1, steps, summed=True)
+    conv.weight = resample(resample(used_weight(conv), 0, steps), 1, steps, summed=True)
     conv.in_channels = conv.out_channels = steps

@@ -24,6 +24,8 @@ def energy_section(runs: Sequence[Run]) -> list[Block]:
         blocks.append(Text(f"Formula: {formula}."))
     sources = dict.fromkeys(run.probes["energy"]["table"]["source"] for run in found)
     blocks.append(Text(f"Costs: {'; '.join(sources)}."))
+    for note in dict.fromkeys(papers["note"] for run in found if (papers := run.probes["energy"].get("papers"))):
+        blocks.append(Text(note))
     blocks.append(Fold("How operations are counted", [Items(found[0].probes["energy"]["notes"])]))
     for run in found:
         left_out = run.probes["energy"]["not_counted"]
@@ -63,13 +65,12 @@ def _rows(found: Sequence[Run]) -> list[tuple[str, Any]]:
     def operations(key: str, which: str = "sums") -> Any:
         return lambda run: words.count(run.probes["energy"][which]["total"][key] / run.probes["energy"]["samples"])
 
-    def against(run: Run) -> str:
-        content = run.probes["energy"]
-        return (
-            words.percent(content["energy_mj"] / content["relu_energy_mj"], 1)
-            if content["relu_energy_mj"]
-            else words.NOTHING
-        )
+    def papers(key: str) -> Any:
+        return lambda run: words.energy(run.probes["energy"].get("papers", {}).get(key))
+
+    def times(content: dict[str, Any]) -> str:
+        energy, relu = content.get("energy_mj"), content.get("relu_energy_mj")
+        return f"{words.plain(relu / energy, 3)} times" if energy and relu else words.NOTHING
 
     names = {"macs": "MACs", "acs": "ACs", "muls": "multiplications", "adds": "additions", "functions": "functions"}
     return [
@@ -77,7 +78,10 @@ def _rows(found: Sequence[Run]) -> list[tuple[str, Any]]:
         *((f"of it: {text}", spent(kind)) for kind, text in KINDS.items()),
         ("energy if no zero were multiplied", energy("zero_skipping_energy_mj")),
         ("energy with ReLU at T = 1, no gates", energy("relu_energy_mj")),
-        ("share of that", against),
+        ("that is, of the energy", lambda run: times(run.probes["energy"])),
+        ("energy by the papers' convention", papers("energy_mj")),
+        ("with ReLU by the papers' convention", papers("relu_energy_mj")),
+        ("that is, of it", lambda run: times(run.probes["energy"].get("papers", {}))),
         ("synaptic operations", operations("synops")),
         *((name, operations(key)) for key, name in names.items()),
         ("MACs with ReLU at T = 1", operations("macs", "relu")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -21,11 +23,14 @@ def folded(layer: nn.Conv2d | nn.Linear, norm: nn.Module | None = None) -> tuple
     bias = None if layer.bias is None else layer.bias.detach().double()
     if norm is None:
         return weight, bias
-    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
+    if not is_foldable(norm):
         raise ValueError(
-            f"Only a BatchNorm2d with running statistics can be folded into a convolution, not {norm}. Build it with "
-            "track_running_stats=True and train it, or deploy the network without it."
+            f"Only a batch norm with running statistics can be folded into the layer before it, not {norm}. Build it "
+            "with track_running_stats=True and train it, or deploy the network without it."
         )
+    norm = cast(nn.BatchNorm2d, norm)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     gain = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.affine:
         gain = gain * norm.weight.detach().double()
@@ -34,3 +39,8 @@ def folded(layer: nn.Conv2d | nn.Linear, norm: nn.Module | None = None) -> tuple
     if norm.affine:
         bias = bias + norm.bias.detach().double()
     return weight * gain.view(-1, *[1] * (weight.ndim - 1)), bias
+
+
+def is_foldable(norm: nn.Module) -> bool:
+    """Whether this is torch's batch norm, with running statistics."""
+    return type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d) and norm.running_mean is not None

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saccade.deployment.integer import IntegerWeight, Pair
-from saccade.deployment.slices import LARGEST, RATIO, int8_slices
+from saccade.engines.inference.integer import IntegerWeight, Pair
+from saccade.engines.inference.slices import LARGEST, RATIO, int8_slices
 from saccade.nn.folding import fold_time, unfold_time
 from saccade.ops.winograd import PackedConv, packs_weights, suits
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from saccade.nn.composite import has_global_hooks, has_hooks
+from saccade.chain.patterns import has_global_hooks, has_hooks
 
 
 def recomputed(run: Callable[[Tensor], Tensor], x: Tensor, *parts: nn.Module) -> Tensor:

@@ -9,7 +9,11 @@ import torch
 from deployed_networks import NETWORKS, network
 
 import saccade
-from saccade.deployment import integer, register_chain
+from saccade.engines import Residual
+from saccade.engines.inference import integer
+from saccade.models.blocks import ConvNorm
+from saccade.models.network import Classifier
+from saccade.nn.shape import SpaceMean
 from saccade.ops.lif import cpu
 
 PRECISIONS = ("float", "exact", "fast", "int8")
@@ -125,72 +129,80 @@ def test_mistakes_are_answered_in_a_sentence():
         deployed(x[:2])
 
 
-def test_an_unknown_network_is_told_how_to_become_known(monkeypatch):
-    from saccade.deployment import SpaceMean, chains
-    from saccade.models import SpikingNetwork
-    from saccade.models.blocks import ConvNorm
+class Own(Classifier):
+    """Somebody's own network."""
 
-    class Own(SpikingNetwork):
-        def __init__(self):
-            super().__init__(steps=2, num_classes=4)
-            self.conv, self.neuron, self.head = ConvNorm(3, 5), saccade.LIF(), torch.nn.Linear(5, 4)
+    def __init__(self, **layers):
+        super().__init__(steps=2, num_classes=4)
+        for name, layer in layers.items():
+            self.add_module(name, layer)
 
-        def forward_sequence(self, x):
-            return self.head(self.neuron(self.conv(x)).mean((3, 4)))
+    def links(self):
+        return self.named_children()
 
-    model, x = Own().eval().double(), 3 * torch.randn(2, 2, 3, 7, 7).double()
-    with pytest.raises(ValueError, match="does not know what follows what in Own"):
-        saccade.deploy(model)
-    monkeypatch.setattr(chains, "_CHAINS", dict(chains._CHAINS))
 
-    @register_chain(Own)
-    def chain(own):
-        return [("conv", own.conv), ("neuron", own.neuron), ("mean", SpaceMean()), ("head", own.head)]
-
+def test_a_network_of_ones_own_deploys():
+    layers = {"conv": ConvNorm(3, 5), "neuron": saccade.LIF(), "mean": SpaceMean(), "head": torch.nn.Linear(5, 4)}
+    model, x = Own(**layers).eval().double(), 3 * torch.randn(2, 2, 3, 7, 7).double()
     with torch.no_grad():
         torch.testing.assert_close(saccade.deploy(model)(x), model(x), rtol=0, atol=1e-9)
 
 
-def test_what_it_cannot_know_is_refused_rather_than_guessed():
-    from saccade.models import MSResNet
+def test_what_its_links_do_not_say_is_refused():
+    class Louder(Own):
+        def forward(self, x):
+            return 2 * super().forward(x)
 
-    class Louder(MSResNet):
-        def forward_sequence(self, x):
-            return 2 * super().forward_sequence(x)
+    model = Louder(neuron=saccade.LIF(), mean=SpaceMean(), head=torch.nn.Linear(3, 4)).eval()
+    with pytest.raises(ValueError, match="Louder has a forward of its own"):
+        saccade.deploy(model)
 
+
+def test_what_has_no_inference_form_runs_as_it_is():
     class Odd(saccade.LIF):
-        pass
+        def forward(self, x):
+            return 1 - super().forward(x)
 
-    model, _ = network("msresnet18 dta, static")
-    model.__class__ = Louder
-    with pytest.raises(ValueError, match="what follows what in Louder"):
-        saccade.deploy(model)
-    model, _ = network("msresnet18 dta, static")
-    model.neuron = Odd()
-    with pytest.raises(ValueError, match="LIF, PLIF and IF neurons, but neuron is a Odd"):
-        saccade.deploy(model)
+    class Reversed(torch.nn.Module):
+        def forward(self, x):
+            return x.flip(0)
+
+    layers = [ConvNorm(3, 6), Odd(), torch.nn.Conv2d(6, 6, 3, groups=6), saccade.LIF(), Reversed(), SpaceMean()]
+    model = Own(**{f"m{i}": layer for i, layer in enumerate((*layers, torch.nn.Linear(6, 4)))}).eval()
+    for x in (3 * torch.randn(2, 2, 3, 9, 9), 3 * torch.randn(2, 3, 9, 9)):
+        deployed = saccade.deploy(model, "exact")
+        with torch.no_grad():
+            torch.testing.assert_close(deployed(x), model(x), rtol=0, atol=1e-5)
+    rows = {row.layer: row.reason for row in deployed.summary()}
+    assert {name for name, why in rows.items() if "as it is" in why} == {"m1", "m2", "m4"}
+
+
+def test_a_residual_on_the_input_leaves_it_as_it_was():
+    class Block(Residual):
+        def __init__(self):
+            super().__init__()
+            self.conv = ConvNorm(3, 3)
+
+        def branches(self):
+            return [("neuron", saccade.LIF()), ("conv", self.conv)], []
+
+    model = Own(block=Block(), neuron=saccade.LIF(), mean=SpaceMean(), head=torch.nn.Linear(3, 4)).eval()
+    x = 3 * torch.randn(2, 2, 3, 8, 8)
+    kept = x.clone()
+    with torch.no_grad():
+        torch.testing.assert_close(saccade.deploy(model)(x), model(x), rtol=0, atol=1e-5)
+    assert torch.equal(x, kept)
 
 
 @pytest.mark.parametrize("precision", ["float", "exact"])
-def test_poolings_in_unusual_places(precision, monkeypatch):
-    from saccade.deployment import SpaceMean, chains
-    from saccade.models import SpikingNetwork
-    from saccade.models.blocks import ConvNorm
-    from saccade.nn import TimeFolded
+def test_poolings_in_unusual_places(precision):
+    average, largest = torch.nn.AvgPool2d(2), torch.nn.MaxPool2d(2)
+    modules = ConvNorm(3, 5), largest, saccade.LIF(), average, largest, SpaceMean(), torch.nn.Linear(5, 4)
 
-    class Pools(SpikingNetwork):
-        def __init__(self):
-            super().__init__(steps=2, num_classes=4)
-            self.conv, self.neuron, self.head = ConvNorm(3, 5), saccade.LIF(), torch.nn.Linear(5, 4)
-            self.largest, self.average = torch.nn.MaxPool2d(2), torch.nn.AvgPool2d(2)
+    class Pools(Own):
+        def links(self):
+            return [(f"m{i}", module) for i, module in enumerate(modules)]
 
-        def forward_sequence(self, x):
-            x = TimeFolded(self.average)(self.neuron(TimeFolded(self.largest)(self.conv(x))))
-            return self.head(TimeFolded(self.largest)(x).mean((3, 4)))
-
-    monkeypatch.setattr(chains, "_CHAINS", dict(chains._CHAINS))
-    names = "conv", "largest", "neuron", "average", "largest", "mean", "head"
-    register_chain(Pools)(lambda own: [(n, SpaceMean() if n == "mean" else getattr(own, n)) for n in names])
-    model, x = Pools().eval(), 3 * torch.randn(2, 2, 3, 16, 16)
+    model, x = Pools(**{f"m{i}": module for i, module in enumerate(modules)}).eval(), 3 * torch.randn(2, 2, 3, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(saccade.deploy(model, precision)(x), model(x), rtol=0, atol=1e-5)

@@ -83,7 +83,7 @@ def _flat(x: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _launch(x: Any, stride: int, out: Any, v: Any, constants: Any, hard: bool, neurons: int, work: int) -> None:
-    from saccade.deployment import kernel
+    from saccade.engines.inference import kernel
 
     blocks = math.ceil(neurons / BLOCK)
     parts = parts_of(work, blocks)
@@ -96,7 +96,7 @@ def spike_means(spikes: Tensor) -> Tensor:
     T, B, C, H, W = spikes.shape
     pixels = spikes.permute(0, 1, 3, 4, 2).reshape(T * B, H * W, C)
     if spikes.device.type == "cpu" and cpu.unavailable() is None:
-        from saccade.deployment import kernel
+        from saccade.engines.inference import kernel
 
         counts = torch.empty(T * B, C, dtype=torch.int32)
         kernel.count(pixels.numpy(), counts.numpy())

@@ -7,13 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from saccade.deployment import integer
-from saccade.deployment.fold import folded
-from saccade.deployment.layers import SlicedConv
-from saccade.deployment.neuron import Fire, empty_steps, packed, spike_means
-from saccade.deployment.pooling import is_halving, pool_bytes
-from saccade.deployment.site import spans
-from saccade.deployment.slices import int8_slices
+from saccade.chain.patterns import halving
+from saccade.engines.inference import integer
+from saccade.engines.inference.fold import folded
+from saccade.engines.inference.layers import SlicedConv
+from saccade.engines.inference.neuron import Fire, empty_steps, packed, spike_means
+from saccade.engines.inference.pooling import pool_bytes
+from saccade.engines.inference.site import spans
+from saccade.engines.inference.slices import int8_slices
 from saccade.nn import LIF
 from saccade.ops.lif import cpu
 
@@ -97,10 +98,13 @@ def test_pooled_bytes_are_pooled_spikes(size):
     spikes = (torch.rand(3, 2, 5, *size) < 0.4).to(torch.uint8)
     frames = spikes.flatten(0, 1).float()
     for pool, factor in ((nn.MaxPool2d(2), 1), (nn.AvgPool2d(2), 4)):
-        assert is_halving(pool)
         assert torch.equal(pool_bytes(spikes, pool).flatten(0, 1).float(), factor * pool(frames))
-    for other in (nn.MaxPool2d(3), nn.MaxPool2d(2, 1), nn.AvgPool2d(2, padding=1), nn.ReLU()):
-        assert not is_halving(other)
+
+
+def test_which_poolings_halve():
+    assert [halving(pool) for pool in (nn.MaxPool2d(2), nn.AvgPool2d((2, 2)))] == ["max", "average"]
+    for other in (nn.MaxPool2d(3), nn.MaxPool2d(2, 1), nn.AvgPool2d(2, padding=1), nn.AdaptiveAvgPool2d(2), nn.ReLU()):
+        assert halving(other) is None
 
 
 @pytest.mark.parametrize("compiled", [True, False])

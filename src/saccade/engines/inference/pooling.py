@@ -6,8 +6,6 @@ from torch import Tensor, nn
 
 from saccade.nn.folding import fold_time, unfold_time
 
-WINDOW = 4  # neurons in a 2x2 window
-
 
 def pool_bytes(spikes: Tensor, pool: nn.Module) -> Tensor:
     """2x2 pooling of 0/1 bytes [T, B, C, H, W]: the maximum, or the number of spikes (four times the average)."""
@@ -20,16 +18,6 @@ def pool_bytes(spikes: Tensor, pool: nn.Module) -> Tensor:
         else:
             total += window
     return total
-
-
-def is_halving(pool: nn.Module) -> bool:
-    """Whether this is the 2x2 pooling that `pool_bytes` knows."""
-    if not isinstance(pool, nn.MaxPool2d | nn.AvgPool2d):
-        return False
-    settings = [pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode]
-    if isinstance(pool, nn.MaxPool2d):
-        return [*settings, pool.dilation, pool.return_indices] == [2, 2, 0, False, 1, False]
-    return [*settings, pool.divisor_override] == [2, 2, 0, False, None]
 
 
 def pool_frames(x: Tensor, pool: nn.Module) -> Tensor:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from saccade.deployment.layers import Layer
-from saccade.deployment.neuron import Fire, empty_steps, packed, spike_means
-from saccade.deployment.pooling import WINDOW, pool_bytes, pool_frames
-from saccade.nn.attention import CLA, TCJA, TLA, Attention
-from saccade.nn.attention.contract import ScoreAttention
+from saccade.chain.patterns import WINDOW
+from saccade.engines.inference.layers import Layer
+from saccade.engines.inference.neuron import Fire, empty_steps, packed, spike_means
+from saccade.engines.inference.pooling import pool_bytes, pool_frames
+from saccade.nn.attention import Attention
 from saccade.nn.neuron import LIF
 
 PIECE_BYTES = 1 << 23  # of currents at a time: about the last-level cache of a core
@@ -94,7 +94,7 @@ class Site(nn.Module):
         attention = self.attention
         assert attention is not None
         dtype = next((p.dtype for p in attention.parameters()), torch.float32)
-        if isinstance(attention, TLA | CLA | TCJA):
+        if attention.needs == "means":
             gate = attention.gate(spike_means(spikes).to(dtype))
         else:
             gate = attention.gate(spikes.to(dtype), current)
@@ -103,7 +103,7 @@ class Site(nn.Module):
         per_channel = gate.shape[-2:] == (1, 1)
         if per_channel and isinstance(self.pool, nn.AvgPool2d):
             return (gate / WINDOW) * pool_bytes(spikes, self.pool)
-        if per_channel and isinstance(attention, ScoreAttention):  # a sigmoid: the largest stays the largest
+        if per_channel and attention.positive:  # the largest stays the largest
             return gate * pool_bytes(spikes, self.pool)
         return packed(pool_frames(gate * spikes, self.pool))
 
@@ -111,10 +111,10 @@ class Site(nn.Module):
 def _pieces(x: Tensor, layer: Layer | None, steps: int) -> Iterator[tuple[int, Tensor]]:
     """(first step, currents) piece by piece."""
     if len(x) != steps:  # a static image: one current for all steps
-        current = x if layer is None else layer(x)
+        current = packed(x) if layer is None else layer(x)
         yield 0, current.expand(steps, *current.shape[1:])
     elif layer is None:
-        yield 0, x
+        yield 0, packed(x)
     else:
         for first, last in spans(steps, layer.numbers(x)):
             yield first, layer(x[first:last])

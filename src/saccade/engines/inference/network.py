@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from saccade.deployment.assemble import SLICES, Assembly
-from saccade.deployment.chains import chain_of
-from saccade.deployment.summary import Summary
+from saccade.engines.chained import Chained
+from saccade.engines.inference.assemble import SLICES, Assembly
+from saccade.engines.inference.summary import Summary
 from saccade.errors import unknown_name
-from saccade.models.fsvae import FSVAE
-from saccade.models.network import SpikingNetwork
 
 
 class Deployed(nn.Module):
@@ -21,7 +20,7 @@ class Deployed(nn.Module):
     Made by `deploy`. It computes no gradients, cannot be trained, and is not saved: save the network's weights.
     """
 
-    def __init__(self, door: SpikingNetwork, layers: nn.Sequential, precision: str, rows: Summary) -> None:
+    def __init__(self, door: Any, layers: nn.Sequential, precision: str, rows: Summary) -> None:
         super().__init__()
         self.door, self.layers = door, layers
         self.precision = precision
@@ -70,11 +69,17 @@ def deploy(model: nn.Module, precision: str = "float") -> Deployed:
     """
     if precision not in SLICES:
         raise unknown_name("precision", precision, SLICES)
-    if not isinstance(model, SpikingNetwork) or isinstance(model, FSVAE):
-        why = "draws random spikes and decodes them" if isinstance(model, FSVAE) else "is no SpikingNetwork"
+    if not isinstance(model, Chained) or not hasattr(model, "as_sequence"):
+        generates = getattr(model, "kind", None) == "generator"
+        why = "draws random spikes and decodes them" if generates else "says no links"
         raise ValueError(
-            f"deploy takes a network of saccade.create_model that classifies; {type(model).__name__} {why}. Use it as "
-            "it is, under torch.inference_mode()."
+            f"deploy takes a network that classifies, from saccade.create_model, saccade.Sequential or a Classifier of "
+            f"your own; {type(model).__name__} {why}. Use it as it is, under torch.inference_mode()."
+        )
+    if type(model).forward is not Chained.forward:
+        raise ValueError(
+            f"{type(model).__name__} has a forward of its own, so its links do not say all that it does. Put what it "
+            "adds into links(), or use the network as it is, under torch.inference_mode()."
         )
     if model.training:
         raise ValueError(
@@ -87,9 +92,9 @@ def deploy(model: nn.Module, precision: str = "float") -> Deployed:
             f"precision={precision!r} computes on the CPU and stands in for float32, but the network is {dtype} on "
             f"{device}. Move it with model.cpu().float(), or use precision='float'."
         )
-    private = copy.deepcopy(model).requires_grad_(False)
-    assembly = Assembly(model.steps, dtype, precision)
-    layers = assembly.assemble(chain_of(private))
+    private: Any = copy.deepcopy(model).requires_grad_(False)
+    assembly = Assembly(private.steps, dtype, precision)
+    layers = assembly.assemble(private.chain)
     return Deployed(_door(private), layers, precision, assembly.rows)
 
 
@@ -104,9 +109,10 @@ def _type_and_device(model: nn.Module) -> tuple[torch.dtype, torch.device]:
     return next(iter(found))
 
 
-def _door(model: SpikingNetwork) -> SpikingNetwork:
+def _door(model: Any) -> Any:
     """The network without its layers: what is left checks inputs and turns images into sequences."""
     door = copy.copy(model)
     for name in ("_modules", "_parameters", "_buffers"):
         door.__dict__[name] = {}
+    door._seen = None
     return door

@@ -1,0 +1,29 @@
+"""What a network is: links in the order in which data meets them. One file recognises patterns in them."""
+
+from saccade.chain.build import chain_of
+from saccade.chain.links import (
+    Chain,
+    DropoutLink,
+    LayerLink,
+    Link,
+    NeuronLink,
+    OtherLink,
+    PoolLink,
+    ResidualLink,
+    ShapeLink,
+    Span,
+)
+
+__all__ = [
+    "Chain",
+    "DropoutLink",
+    "LayerLink",
+    "Link",
+    "NeuronLink",
+    "OtherLink",
+    "PoolLink",
+    "ResidualLink",
+    "ShapeLink",
+    "Span",
+    "chain_of",
+]

@@ -1,0 +1,205 @@
+"""From a network's chain to its inference form: which layer is fed what, and what it is computed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from saccade.chain import Chain, DropoutLink, LayerLink, Link, NeuronLink, OtherLink, PoolLink, ResidualLink, ShapeLink
+from saccade.chain.patterns import WINDOW, halving, is_dense_conv, is_lif
+from saccade.engines.inference import integer
+from saccade.engines.inference.fold import folded, is_foldable
+from saccade.engines.inference.layers import FloatConv, Layer, OnFeatures, OnFrames, SlicedConv, pack_convs
+from saccade.engines.inference.residual import InPlace, Sum
+from saccade.engines.inference.site import Site, SpikeMean
+from saccade.engines.inference.summary import Row, Summary
+from saccade.nn.folding import TimeFolded
+from saccade.nn.shape import SpaceMean
+
+#: what a layer may be fed
+REAL, SPIKES, COUNTS = "real numbers", "spikes", "spikes per window"
+SLICES = {"float": 0, "int8": 1, "fast": 2, "exact": 3}
+WORDS = {1: "one int8 slice", 2: "two int8 slices", 3: "three int8 slices"}
+
+
+class AllSteps(nn.Module):
+    """One step that stands for all, [1, B, ...] -> [T, B, ...], for what may treat steps differently."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.expand(self.steps, *x.shape[1:]) if len(x) != self.steps else x
+
+
+class Current(NamedTuple):
+    """What is on its way between two links.
+
+    Args:
+        kind: what it consists of.
+        still: one step may stand for all (a static image that no neuron has seen yet).
+        owned: nobody else holds its memory, so that it may be overwritten.
+    """
+
+    kind: str
+    still: bool
+    owned: bool
+
+
+@dataclass
+class Assembly:
+    """The choices for one network, and the rows that say what came of them."""
+
+    steps: int
+    dtype: torch.dtype
+    precision: str
+    rows: Summary = field(default_factory=Summary)
+
+    def assemble(self, chain: Chain) -> nn.Sequential:
+        """All modules of a chain."""
+        built, layer, now = self._links(chain, Current(REAL, still=True, owned=False))
+        if layer is not None:
+            built.append(layer)
+        if now.still:
+            built.append(AllSteps(self.steps))
+        return built
+
+    def _links(self, chain: Sequence[Link], now: Current) -> tuple[nn.Sequential, Layer | None, Current]:
+        """Modules, the last layer if nothing has read its currents yet, and what comes out."""
+        built, layer = nn.Sequential(), None
+        links = [link for link in chain if not isinstance(link, DropoutLink) and not _is_identity(link)]
+        fused: Link | None = None
+        for i, link in enumerate(links):
+            following = links[i + 1 :]
+            if link is fused:
+                continue
+            if layer is not None and not isinstance(link, NeuronLink):
+                built.append(layer)
+                layer = None
+            if isinstance(link, LayerLink) and _has_form(link):
+                layer = self.layer(link, now.kind)
+                now = Current(REAL, now.still, owned=True)
+            elif isinstance(link, NeuronLink) and is_lif(link.neuron):
+                pool = following[0] if following and _pooling(following[0]) else None
+                fused = pool if reads(following[1:]) else None
+                kind = after(link, fused)
+                built.append(self.site(link, fused, self._takes_bytes(following[fused is not None :], kind), layer))
+                layer, now = None, Current(kind, still=False, owned=True)
+            elif isinstance(link, ResidualLink):
+                built.append(self.residual(link, now))
+                now = Current(REAL, now.still, owned=True)
+            elif isinstance(link, PoolLink) and isinstance(link.pool, SpaceMean) and now.kind == SPIKES:
+                built.append(SpikeMean(self.dtype))
+                now = Current(REAL, still=False, owned=True)
+            else:
+                now = self._as_it_is(link, built, now, layer)
+                layer = None
+        return built, layer, now
+
+    def _as_it_is(self, link: Link, built: nn.Sequential, now: Current, layer: Layer | None) -> Current:
+        """A link that has no inference form: its module itself, and what comes out of it."""
+        if layer is not None:
+            built.append(layer)
+        alike = isinstance(link, PoolLink | ShapeLink | LayerLink) or isinstance(link.module, TimeFolded)
+        if now.still and not alike:
+            built.append(AllSteps(self.steps))
+        built.append(link.module)
+        if isinstance(link, OtherLink | LayerLink | NeuronLink):
+            self.rows.append(Row(link.name, now.kind, self._float(), "no inference form: runs as it is"))
+        kind = now.kind if isinstance(link, ShapeLink) else REAL
+        return Current(kind, now.still and alike, owned=isinstance(link, PoolLink))
+
+    def in_integers(self, kind: str) -> bool:
+        """Whether a layer that is fed `kind` is computed in integers."""
+        return self.precision != "float" and kind in (SPIKES, COUNTS) and integer.unavailable() is None
+
+    def layer(self, link: LayerLink, kind: str, note: str = "") -> Layer:
+        """A convolution with its batch norm, or a linear layer."""
+        core = link.core
+        weight, bias = folded(core, link.norm)
+        if kind == COUNTS:
+            weight = weight / WINDOW  # a power of 2: exact
+        stride, padding = ((1, 1), (0, 0)) if isinstance(core, nn.Linear) else (core.stride, core.padding)
+        weight = weight[..., None, None] if isinstance(core, nn.Linear) else weight
+        whole = self.in_integers(kind)
+        words = WORDS[SLICES[self.precision]] if whole else self._float()
+        self.rows.append(Row(link.name, kind, words, note or self._why(kind)))
+        conv: FloatConv | SlicedConv
+        if whole:
+            conv = SlicedConv(weight, bias, stride, padding, SLICES[self.precision], binary=kind == SPIKES)
+        else:
+            conv = FloatConv(weight, bias, stride, padding, self.dtype)
+        return OnFeatures(conv) if isinstance(core, nn.Linear) else OnFrames(conv)
+
+    def _float(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def _why(self, kind: str) -> str:
+        if self.precision == "float":
+            return "asked for"
+        if kind == REAL:
+            return "its input is not binary"
+        if integer.unavailable() is not None:
+            return f"no integers here: {integer.unavailable()}"
+        return "its input is binary" if kind == SPIKES else "its input is a number of spikes"
+
+    def site(self, link: NeuronLink, pool: Link | None, as_bytes: bool, layer: Layer | None) -> Site:
+        """A neuron with its gate and the pooling behind it."""
+        gate = link.gate
+        if gate is not None:
+            pack_convs(gate, self.dtype)
+            fed = "spikes" if gate.placement == "spikes" else "the current"
+            note = f"gates {fed}: " + ("what follows is not binary" if fed == "spikes" else "spikes stay binary")
+            fed_by = REAL if gate.placement == "current" or gate.source == "current" else SPIKES
+            self.rows.append(Row(f"{link.name}.attention", fed_by, self._float(), note))
+        window = pool.pool if isinstance(pool, PoolLink) else None
+        return Site(link.neuron, gate, window, self.steps, as_bytes, layer)
+
+    def residual(self, link: ResidualLink, now: Current) -> nn.Module:
+        """Two branches; the last layer of the main one adds to the other's result piece by piece."""
+        real = Current(REAL, now.still, owned=False)
+        inner, last, _ = self._links(link.main, real)
+        shortcut, layer, _ = self._links(link.shortcut, real)
+        if layer is not None:
+            row = self.rows.pop()
+            self.rows.append(row._replace(reason="the shortcut is analog"))
+            shortcut.append(layer)
+        other = shortcut if len(shortcut) else None
+        return Sum(inner, other) if last is None else InPlace(inner, last, other, now.owned)
+
+    def _takes_bytes(self, following: Sequence[Link], kind: str) -> bool:
+        """Whether what comes next can read spikes held as bytes."""
+        if following and isinstance(following[0], PoolLink) and isinstance(following[0].pool, SpaceMean):
+            return True
+        return reads(following) and self.in_integers(kind)
+
+
+def reads(following: Sequence[Link]) -> bool:
+    """Whether the next link that computes is a layer that has an inference form."""
+    computing = [link for link in following if not isinstance(link, ShapeLink)]
+    return bool(computing) and isinstance(computing[0], LayerLink) and _has_form(computing[0])
+
+
+def after(link: NeuronLink, pool: Link | None) -> str:
+    """What comes out of a neuron, with or without a gate, and the pooling behind it."""
+    if link.gate is not None and link.gate.placement == "spikes":
+        return REAL
+    return COUNTS if _pooling(pool) == "average" else SPIKES
+
+
+def _pooling(link: Link | None) -> str | None:
+    return halving(link.pool) if isinstance(link, PoolLink) else None
+
+
+def _has_form(link: LayerLink) -> bool:
+    known = isinstance(link.core, nn.Linear) or is_dense_conv(link.core)
+    return known and (link.norm is None or is_foldable(link.norm))
+
+
+def _is_identity(link: Link) -> bool:
+    return isinstance(link.module, nn.Identity)

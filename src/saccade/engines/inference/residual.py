@@ -1,0 +1,47 @@
+"""Residuals for inference."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from saccade.engines.inference.layers import Layer
+from saccade.engines.inference.neuron import packed
+from saccade.engines.inference.site import spans
+
+
+class InPlace(nn.Module):
+    """shortcut(x) + last(inner(x)): the stream x [T, B, C, H, W] is added to piece by piece.
+
+    Args:
+        inner: all of the main branch but its last layer.
+        last: that layer.
+        shortcut: what the stream goes through; None: x itself.
+        owned: whether x may be overwritten.
+    """
+
+    def __init__(self, inner: nn.Module, last: Layer, shortcut: nn.Module | None, owned: bool) -> None:
+        super().__init__()
+        self.inner, self.last, self.shortcut, self.owned = inner, last, shortcut, owned
+
+    def forward(self, x: Tensor) -> Tensor:
+        fed = self.inner(x)
+        stream = x if self.shortcut is None else self.shortcut(x)
+        if len(stream) != len(fed):  # a static image that no neuron has seen yet
+            stream = packed(stream.expand(len(fed), *stream.shape[1:]))
+        elif self.shortcut is None and not self.owned:
+            stream = stream.clone()
+        for first, last in spans(len(fed), self.last.numbers(fed)):
+            stream[first:last] += self.last(fed[first:last])
+        return stream
+
+
+class Sum(nn.Module):
+    """shortcut(x) + main(x), where the main branch ends with no layer."""
+
+    def __init__(self, main: nn.Module, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.main, self.shortcut = main, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        stream = x if self.shortcut is None else self.shortcut(x)
+        return stream + self.main(x)  # one of them may be one step that stands for all
