@@ -49,10 +49,10 @@ def random_data(request):
     samples = torch.randint(256, (SAMPLES, *shape), dtype=torch.uint8, generator=draw)
     samples = samples // 2 + (32 * labels).to(torch.uint8).view(-1, *[1] * len(shape))
     augment = Jitter(2, mirror=True) if request.augment != "none" else None
-    parts = [ImageTensors(samples, labels, (96.0,), (48.0,), a) for a in (augment, None)]
+    parts = [ImageTensors(samples, labels, (96.0,), (16.0,), a) for a in (augment, None)]
     info = DataInfo("random", CLASSES, shape[-3], (side, side), not pictures, tuple("abcd"))
     learned = OneByOne(parts[0]) if str(request.root) == "files" else parts[0]
-    return DataSplits(info, learned, ImageTensors(samples[:11], labels[:11], (96.0,), (48.0,)))
+    return DataSplits(info, learned, ImageTensors(samples[:11], labels[:11], (96.0,), (16.0,)))
 
 
 BASE = replace(
@@ -62,7 +62,7 @@ BASE = replace(
     **{"mix": "none", "cutout": 0, "label_smoothing": 0.0, "loss": "ce", "ema_decay": 0.0, "max_batches": None},
     **{"attention_options": {}, "model_options": {}, "validation": 0.0, "image_size": 12, "augment": "standard"},
 )
-DROPOUT = {"model": "fashion_net", "image_size": 12, "width": 0.1, "steps": 4}
+DROPOUT = {"model": "fashion_net", "image_size": 12, "width": 0.2, "steps": 4, "optimizer": "adamw", "lr": 0.05}
 DROPOUT["model_options"] = {"dropout": 0.2, "output_neuron": False}
 CASES: dict[str, Experiment] = {
     "ce": BASE,

@@ -157,8 +157,14 @@ class TestPlace:
 
     def test_srun(self, monkeypatch):
         variables = {"SLURM_NTASKS": 8, "SLURM_PROCID": 6, "SLURM_LOCALID": 2, "SLURM_NODEID": 1, "SLURM_NNODES": 2}
-        world = self.place(monkeypatch, **variables, SLURM_STEP_NUM_TASKS=8, SLURM_STEP_NUM_NODES=2)
+        world = self.place(
+            monkeypatch, **variables, SLURM_STEP_NUM_TASKS=8, SLURM_STEP_NUM_NODES=2, SLURM_NTASKS_PER_NODE=4
+        )
         assert (world.rank, world.processes, world.local_rank, world.nodes, world.devices) == (6, 8, 2, 2, 4)
+
+    def test_srun_that_does_not_say_how_many_run_on_a_machine(self, monkeypatch):
+        with pytest.raises(ValueError, match="--ntasks-per-node"):
+            self.place(monkeypatch, SLURM_NTASKS=8, SLURM_PROCID=6, SLURM_STEP_NUM_TASKS=8)
 
     def test_a_batch_script_that_starts_nothing_is_a_plain_process(self, monkeypatch):
         assert self.place(monkeypatch, SLURM_NTASKS=8, SLURM_PROCID=0, SLURM_LOCALID=0, SLURM_NNODES=2) is None

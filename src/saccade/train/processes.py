@@ -88,7 +88,7 @@ def find_world(experiment: Experiment) -> World | None:
     """This process's place, from what a launcher has put into the environment; None if none has.
 
     Raises:
-        ValueError: the experiment asks for other numbers than the launcher started.
+        ValueError: the experiment asks for other numbers than the launcher started, or srun did not say enough.
     """
     environment = _environment()
     if environment is None or environment.world_size() == 1:
@@ -111,6 +111,8 @@ def _environment() -> ClusterEnvironment | None:
         return TorchElasticEnvironment() if "LOCAL_RANK" in variables else KubeflowEnvironment()
     # a step of one task, or a batch script that has asked for many but not started them, is a plain process
     if int(variables.get("SLURM_STEP_NUM_TASKS") or 1) > 1 and "SLURM_PROCID" in variables:
+        if "SLURM_NTASKS_PER_NODE" not in variables:
+            raise ValueError("srun must be told how many processes each machine has: use --ntasks-per-node=N.")
         return SLURMEnvironment(auto_requeue=False)
     for kind in (LSFEnvironment, MPIEnvironment):
         if kind.detect():
