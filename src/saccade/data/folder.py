@@ -7,7 +7,6 @@ are read from disk as they are needed and treated as ImageNet is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from saccade.data.augment import STANDARD, Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
 from saccade.data.images import IMAGE_SETS, scaling
 from saccade.data.memory import splits_in_memory
-from saccade.data.split import split_last
+from saccade.data.shards import DEFAULT_SIZE, IMAGENET_MEAN, IMAGENET_STD, picture_splits
 from saccade.errors import require
 
 SMALL_SIDE = 64
-DEFAULT_SIZE = 224
-# Share of the short side that the centre crop keeps: 224 of 256, as for ImageNet.
-CROP_SHARE = 0.875
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Sample = tuple[str, int]
 
@@ -62,7 +55,7 @@ def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> D
     info = DataInfo(request.name, len(classes), 3, (height, width), False, tuple(classes), note)
     mean, std = scaling(mean, std, request.symmetric)
     if not small:
-        return _on_disk(request, info, train, test, mean, std)
+        return picture_splits(request, info, ImageFiles(train), ImageFiles(test), mean, std)
     wanted = None if request.size is None else (width, height)
     parts = [decode_all(samples, first, wanted) for samples in (train, test)]
     return splits_in_memory(request, info, parts[0], parts[1], mean, std, "shift4-mirror")
@@ -131,49 +124,20 @@ def decode_all(
 
 
 @dataclass(frozen=True)
-class ImageFiles(Dataset):
-    """Images read from disk as they are asked for: `(float32 [3, H, W], int)`."""
+class ImageFiles:
+    """Pictures in files of their own."""
 
     samples: list[Sample]
-    #: from a PIL image to the tensor; draws from torch's global generator
-    transform: Callable[[Any], Tensor]
 
-    def __len__(self) -> int:
-        return len(self.samples)
+    @property
+    def labels(self) -> list[int]:
+        """Class index of every picture."""
+        return [label for _, label in self.samples]
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        path, label = self.samples[index]
-        return self.transform(_decode(path)), label
+    def open(self, index: int) -> Any:
+        """A PIL image, not yet decoded."""
+        return require("PIL.Image", "train").open(self.samples[index][0])
 
-
-@dataclass(frozen=True)
-class _OneByOne:
-    """A policy, which takes batches, for one image [3, H, W]."""
-
-    policy: Augment
-
-    def __call__(self, image: Tensor) -> Tensor:
-        return self.policy(image[None])[0]
-
-
-def _on_disk(
-    request: DataRequest, info: DataInfo, train: list[Sample], test: list[Sample], mean: list[float], std: list[float]
-) -> DataSplits:
-    v2 = require("torchvision.transforms.v2", "train")
-    size = info.size[0]
-    finish = [v2.ToDtype(torch.float32), v2.Normalize(mean, std)]  # mean, std for 0 to 255
-    centre = [v2.Resize(round(size / CROP_SHARE)), v2.CenterCrop(size), v2.PILToTensor()]
-    plain = v2.Compose([*centre, *finish])
-    if request.augment == STANDARD:
-        augmented = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor(), *finish])
-    elif policy := find_policy(request.augment, STANDARD):
-        augmented = v2.Compose([*centre, _OneByOne(policy), *finish])
-    else:
-        augmented = plain
-    kept, aside = split_last(torch.tensor([label for _, label in train]), request.validation)
-    return DataSplits(
-        info,
-        ImageFiles([train[i] for i in kept], augmented),
-        ImageFiles(test, plain),
-        ImageFiles([train[i] for i in aside], plain) if len(aside) else None,
-    )
+    def name(self, index: int) -> str:
+        """Its path."""
+        return self.samples[index][0]

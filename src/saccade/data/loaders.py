@@ -45,6 +45,15 @@ class MovableDataset(BatchedDataset, Protocol):
     def to(self, device: torch.device) -> MovableDataset: ...
 
 
+@runtime_checkable
+class RawDataset(Protocol):
+    """One whose samples are bytes until a whole batch of them is made into numbers."""
+
+    def raw(self, index: int) -> tuple[Tensor, int]: ...
+
+    def finish(self, x: Tensor) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class BatchRequest:
     """Which samples, the seed of what is drawn while they are fetched, and which of them are this process's."""
@@ -169,12 +178,14 @@ class Batches(Dataset):
             # Its draws belong to the whole batch, which costs little: it lies in memory.
             x, labels = self.dataset.fetch(request.indices)
             return x[request.rows], labels[request.rows]
+        fetch = self.dataset.raw if isinstance(self.dataset, RawDataset) else self.dataset.__getitem__
         samples = []
         for place, index in list(enumerate(request.indices.tolist()))[request.rows]:
             torch.default_generator.manual_seed(draw_seed(request.seed, place))
-            samples.append(self.dataset[index])
-        x_, labels_ = zip(*samples, strict=True)
-        return torch.stack(x_), torch.tensor(labels_)
+            samples.append(fetch(index))
+        parts, labels_ = zip(*samples, strict=True)
+        x = torch.stack(parts)
+        return self.dataset.finish(x) if isinstance(self.dataset, RawDataset) else x, torch.tensor(labels_)
 
 
 class BatchLoader(DataLoader):
