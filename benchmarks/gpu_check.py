@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gpu_clock import Clock
 from saccade.ops import LIFSpec, lif
 from saccade.ops.norm_lif import norm_lif
-from saccade.ops.surrogate import DEFAULT_SCALES, Surrogate
+from saccade.ops.surrogate import DEFAULT_SCALES, IN_KERNELS, Surrogate
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -34,7 +34,7 @@ def check_kernels(clock: Clock) -> dict[str, Any]:
 def _neurons(clock: Clock) -> Iterator[tuple[int, int, LIFSpec]]:
     """Steps, neurons and spec: every neuron at 6 steps, one at other numbers, since each is compiled anew."""
     neurons = 37 if clock.tiny else 100_003
-    for kind, reset, detach in itertools.product(DEFAULT_SCALES, ("hard", "soft"), (True, False)):
+    for kind, reset, detach in itertools.product(IN_KERNELS, ("hard", "soft"), (True, False)):
         yield (2 if clock.tiny else 6), neurons, LIFSpec(0.7, reset, detach, Surrogate(kind, DEFAULT_SCALES[kind]))
     for steps in (1, 3) if clock.tiny else (1, 2, 10, 20, 32):
         yield steps, neurons, LIFSpec(0.7)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from saccade.engines import Residual, explain
     from saccade.engines.inference import deploy
-    from saccade.models import create_model, list_models, list_weights, load_official, weights_card
+    from saccade.models import Sequential, create_model, list_models, list_weights, load_official, weights_card
     from saccade.nn import IF, LIF, PLIF
     from saccade.nn.attention import create_attention, list_attention
 
@@ -21,6 +22,7 @@ _HOME = {
     "create_attention": "saccade.nn.attention",
     "create_model": "saccade.models",
     "deploy": "saccade.engines.inference",
+    "explain": "saccade.engines",
     "IF": "saccade.nn",
     "LIF": "saccade.nn",
     "list_attention": "saccade.nn.attention",
@@ -28,6 +30,8 @@ _HOME = {
     "list_weights": "saccade.models",
     "load_official": "saccade.models",
     "PLIF": "saccade.nn",
+    "Residual": "saccade.engines",
+    "Sequential": "saccade.models",
     "weights_card": "saccade.models",
 }
 
@@ -39,6 +43,9 @@ __all__ = [  # noqa: RUF022  the order of the README
     "list_weights",
     "load_official",
     "weights_card",
+    "Sequential",
+    "Residual",
+    "explain",
     "deploy",
     "IF",
     "LIF",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from saccade.ablate import Grid, parse_vary
 from saccade.cli.ablate import parse_ablate
 from saccade.cli.train import parse_train
 from saccade.data import CATALOG, DataRequest
-from saccade.data.catalog import CatalogEntry
 from saccade.nn.attention import Attention, NoAttention
 from saccade.recipes import get_recipe
 from saccade.train.build import build_model, check_names
@@ -98,7 +98,7 @@ def option(gate: Attention, name: str) -> object:
 @pytest.mark.parametrize(("recipe", "words"), [row[:2] for row in ROWS if row[2]])
 def test_a_row_takes_two_steps(recipe, words, tmp_path, monkeypatch):
     experiment = parsed(recipe, words)
-    monkeypatch.setitem(CATALOG, experiment.data, CatalogEntry(stand_in, "", None))
+    monkeypatch.setitem(CATALOG, experiment.data, replace(CATALOG[experiment.data], load=stand_in))
     assert train(small(experiment), tmp_path / "run")["test_samples"] == 2 * BATCH
 
 

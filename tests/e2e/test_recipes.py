@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from stand_in import BATCH, small, stand_in
 
 from saccade.data import CATALOG
-from saccade.data.catalog import CatalogEntry
 from saccade.recipes import get_recipe, list_recipes, papers_score, recipe, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
@@ -16,7 +17,7 @@ from saccade.train.run import train
 @pytest.mark.parametrize("name", list_recipes())
 def test_a_recipe_takes_two_steps(name, tmp_path, monkeypatch):
     experiment = get_recipe(name)
-    monkeypatch.setitem(CATALOG, experiment.data, CatalogEntry(stand_in, "", None))
+    monkeypatch.setitem(CATALOG, experiment.data, replace(CATALOG[experiment.data], load=stand_in))
     paper = papers_score(small(experiment))
     result = train(small(experiment), tmp_path / "run", paper=paper)
     assert result["recipe"] == name

@@ -27,6 +27,7 @@ from saccade.ablate.folder import GridFolder
 from saccade.ablate.grid import Cell
 from saccade.ablate.score import score_of
 from saccade.errors import require
+from saccade.plugins import run_file
 from saccade.train.run_folder import RunFolder, write_json
 
 #: deaths of worker or machine that a run survives
@@ -151,7 +152,8 @@ def _tune(cells: Sequence[Cell], folder: GridFolder, place: Place, work: Work) -
     e = cells[0].experiment
     per_run = (e.devices or 1) * (e.nodes or 1)
     trainable = tune.with_resources(
-        partial(_trial, folder, work, place.cpus), {"cpu": place.cpus * per_run, "gpu": (place.gpus or 0) * per_run}
+        partial(_trial, folder, work, place.cpus, e.code, e.code_sha256),
+        {"cpu": place.cpus * per_run, "gpu": (place.gpus or 0) * per_run},
     )
     tuner = tune.Tuner(
         trainable,
@@ -183,12 +185,16 @@ def _scheduler(cells: Sequence[Cell], place: Place) -> Any:
     )
 
 
-def _trial(folder: GridFolder, work: Work, cpus: int, config: dict[str, Any]) -> None:
-    """A trial, in a process of its own."""
+def _trial(
+    folder: GridFolder, work: Work, cpus: int, code: str | None, sha256: str | None, config: dict[str, Any]
+) -> None:
+    """A trial, in a process of its own. `code` is the user's own file, which the driver was told to run."""
     import torch
     from ray import tune
 
     torch.set_num_threads(cpus)
+    if code is not None and run_file(code).sha256 != sha256:
+        raise ValueError(f"{code} is another file on this machine than where the grid was started.")
     cell = config["cell"]
     epochs = RunFolder(folder.run(cell)).read_config().epochs
 

@@ -12,6 +12,7 @@ from saccade.chain.links import (
     ResidualLink,
     ShapeLink,
     Span,
+    check_branches,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "ShapeLink",
     "Span",
     "chain_of",
+    "check_branches",
 ]

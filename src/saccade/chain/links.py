@@ -98,6 +98,17 @@ class ResidualLink(Link):
     shortcut: Chain
 
 
+def check_branches(link: ResidualLink, main: Tensor, shortcut: Tensor) -> Tensor:
+    """The shortcut's result, or a ValueError if it cannot be added to the main branch's."""
+    if main.shape != shortcut.shape:
+        raise ValueError(
+            f"The two branches of {link.name or type(link.module).__name__} do not fit: the main branch gives "
+            f"{list(main.shape)}, the shortcut {list(shortcut.shape)}. Give the shortcut a layer that changes the "
+            "shape likewise, such as a 1 x 1 convolution of the same stride."
+        )
+    return shortcut
+
+
 @dataclass(frozen=True, eq=False)
 class Span:
     """A container whose call runs the links `first` to `last` of a chain, one after the other."""

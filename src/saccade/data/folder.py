@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,17 @@ import torch
 from torch import Tensor
 
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
+from saccade.data.files import check_tree, printable, require_inside
 from saccade.data.images import IMAGE_SETS, scaling
 from saccade.data.memory import splits_in_memory
+from saccade.data.pictures import opened
 from saccade.data.shards import DEFAULT_SIZE, IMAGENET_MEAN, IMAGENET_STD, picture_splits
 from saccade.errors import require
 
 SMALL_SIDE = 64
+
+# What is taken for an image by its name.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 Sample = tuple[str, int]
 
@@ -33,7 +39,8 @@ def load_folder(request: DataRequest) -> DataSplits:
 
     Raises:
         FileNotFoundError: no train or no val/test folder, or a class without images.
-        ValueError: classes of the two parts differ, an image cannot be read, or small images of several sizes.
+        ValueError: classes of the two parts differ, an image cannot be read, leads out of the folder or is no file, or
+            small images of several sizes.
     """
     root = request.root_or_default
     return _load(request, root, IMAGENET_MEAN, IMAGENET_STD, f"images of the folder {root.resolve().name}")
@@ -49,7 +56,7 @@ def load_cifar10_jpeg(request: DataRequest) -> DataSplits:
 
 def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> DataSplits:
     train, test, classes = _list_parts(root)
-    first = _decode(train[0][0]).size
+    first = decode_image(train[0][0]).size
     small = max(first) <= SMALL_SIDE and (request.size or 0) <= SMALL_SIDE
     width, height = first if small and request.size is None else (request.size or DEFAULT_SIZE,) * 2
     info = DataInfo(request.name, len(classes), 3, (height, width), False, tuple(classes), note)
@@ -63,7 +70,6 @@ def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> D
 
 def _list_parts(root: Path) -> tuple[list[Sample], list[Sample], list[str]]:
     """(path, class index) of the training and of the test part, and the class names."""
-    datasets = require("torchvision.datasets", "train")
     second = next((name for name in ("test", "val") if (root / name).is_dir()), None)
     if not (root / "train").is_dir() or second is None:
         raise FileNotFoundError(
@@ -71,24 +77,43 @@ def _list_parts(root: Path) -> tuple[list[Sample], list[Sample], list[str]]:
             f"but in ROOT = {root} there is no {'val or test' if (root / 'train').is_dir() else 'train'} folder. "
             "Say where the images are with --data-root DIR or the variable SACCADE_DATA."
         )
-    train, test = (datasets.ImageFolder(str(root / part)) for part in ("train", second))
-    if train.classes != test.classes:
-        odd = sorted(set(train.classes) ^ set(test.classes))
+    parts = [_list_classes(root / part, root) for part in ("train", second)]
+    if odd := sorted(set(parts[0]) ^ set(parts[1])):
         raise ValueError(
             f"{root / 'train'} and {root / second} must have the same class folders, but these are in one only: "
-            f"{', '.join(odd[:10])}{', ...' if len(odd) > 10 else ''}. Add or remove them."
+            f"{', '.join(map(printable, odd[:10]))}{', ...' if len(odd) > 10 else ''}. Add or remove them."
         )
-    return train.samples, test.samples, train.classes
+    train, test = ([(path, label) for label, images in enumerate(part.values()) for path in images] for part in parts)
+    return train, test, list(parts[0])
 
 
-def _decode(path: str) -> Any:
+def _list_classes(part: Path, root: Path) -> dict[str, list[str]]:
+    """The images of every class folder and of the folders in it, by name."""
+    classes = {}
+    for folder in sorted(entry for entry in part.iterdir() if entry.is_dir()):
+        require_inside(folder, root.resolve())
+        images = [
+            str(Path(at, name))
+            for at, _, names in sorted(os.walk(folder))  # which follows no links to other folders
+            for name in sorted(names)
+            if name.lower().endswith(SUFFIXES)
+        ]
+        if not images:
+            raise FileNotFoundError(
+                f"The class {printable(folder.name)} has no images in {printable(folder)}. Images end in "
+                f"{', '.join(SUFFIXES)}. Add some, or remove the folder, in all parts."
+            )
+        check_tree(map(Path, images), root)
+        classes[folder.name] = images
+    if not classes:
+        raise FileNotFoundError(f"There are no class folders in {part}. Images lie in {part}/<class>/<image>.")
+    return classes
+
+
+def decode_image(path: str) -> Any:
     """The image as RGB, or an error that names the file."""
-    image_module = require("PIL.Image", "train")
-    try:
-        with image_module.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
-        raise ValueError(f"Cannot read the image {path} ({error}). Replace or delete it.") from error
+    with opened(path, path) as image:
+        return image.convert("RGB")
 
 
 def decode_all(
@@ -104,7 +129,7 @@ def decode_all(
     def read(indices: range) -> None:
         for index in indices:
             path = samples[index][0]
-            image = _decode(path)
+            image = decode_image(path)
             if wanted is not None:
                 image = image.resize(wanted, bilinear)
             elif image.size != expected:
@@ -134,10 +159,7 @@ class ImageFiles:
         """Class index of every picture."""
         return [label for _, label in self.samples]
 
-    def open(self, index: int) -> Any:
+    def open(self, index: int) -> AbstractContextManager[Any]:
         """A PIL image, not yet decoded."""
-        return require("PIL.Image", "train").open(self.samples[index][0])
-
-    def name(self, index: int) -> str:
-        """Its path."""
-        return self.samples[index][0]
+        path = self.samples[index][0]
+        return opened(path, path)

@@ -6,9 +6,11 @@ resizing itself, and a JPEG whose crop is at least twice as large as needed is d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
@@ -16,12 +18,36 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from saccade.data.augment import Augment
+from saccade.data.files import FileError, printable
 from saccade.errors import require
 
 # Share of the short side that the centre crop keeps: 224 of 256, as for ImageNet.
 CROP_SHARE = 0.875
 #: of the training crop: share of the area, and width by height; those of torchvision
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
+
+
+# What is taken for an image by its content; Pillow would also run the programs in PostScript files.
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
+# Above, a small file may take all memory once it is decoded.
+MOST_PIXELS = 2**26
+
+
+@contextmanager
+def opened(file: str | BinaryIO, name: str) -> Iterator[Any]:
+    """A PIL image, not yet decoded; what goes wrong, also while it is decoded, becomes an error that names it."""
+    image_module = require("PIL.Image", "train")
+    try:
+        with image_module.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise FileError(Path(name), f"it has {width} x {height} pixels, and {MOST_PIXELS:,} are the most.")
+            yield image
+    except FileError:
+        raise
+    except Exception as error:  # what Pillow raises for broken files is of many types
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"Cannot read the image {printable(name)} ({said}). Replace or delete it.") from error
 
 
 class Source(Protocol):
@@ -31,11 +57,8 @@ class Source(Protocol):
     def labels(self) -> Sequence[int]:
         """Class index of every picture."""
 
-    def open(self, index: int) -> Any:
-        """A PIL image, not yet decoded."""
-
-    def name(self, index: int) -> str:
-        """What to call it in an error."""
+    def open(self, index: int) -> AbstractContextManager[Any]:
+        """A PIL image, not yet decoded; see `opened`."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +89,8 @@ class Pictures(Dataset):
     def raw(self, index: int) -> tuple[Tensor, int]:
         """uint8 [H, W, 3] and the label: what `finish` takes a batch of. Errors name the picture."""
         row = self.rows[index]
-        try:
-            with self.source.open(row) as image:
-                pixels = self._random(image) if self.crop else self._centre(image)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
-            raise ValueError(
-                f"Cannot read the image {self.source.name(row)} ({error}). Replace or delete it."
-            ) from error
+        with self.source.open(row) as image:
+            pixels = self._random(image) if self.crop else self._centre(image)
         if self.policy is not None:
             pixels = self.policy(pixels.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
         return pixels, int(self.source.labels[row])

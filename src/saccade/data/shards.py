@@ -13,6 +13,7 @@ import io
 import os
 import tarfile
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ import numpy as np
 from saccade.atomic import replacing, write_text
 from saccade.data.augment import STANDARD, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
+from saccade.data.files import MOST_BYTES, FileError, check_tree, printable
 from saccade.data.images import scaling
-from saccade.data.pictures import Pictures
+from saccade.data.pictures import Pictures, opened
 from saccade.data.split import split_last
-from saccade.errors import require
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 INDEX = "index.npz"
+MOST_CLASSES = 1_000_000
 DEFAULT_SIZE = 224
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -42,18 +44,16 @@ class Shards:
                 f"{folder} holds no shards: *.tar files of KEY.jpg and KEY.cls. `saccade.data.write_shards` makes them "
                 "of an image folder."
             )
+        check_tree(self.paths, folder)
         found = _index(folder, self.paths)
         self.shard, self.offset, self.size, self.labels = (found[n] for n in ("shard", "offset", "size", "labels"))
         self._files: dict[tuple[int, int], int] = {}
 
-    def open(self, index: int) -> Any:
+    def open(self, index: int) -> AbstractContextManager[Any]:
         """A PIL image, not yet decoded."""
-        content = os.pread(self._file(int(self.shard[index])), int(self.size[index]), int(self.offset[index]))
-        return require("PIL.Image", "train").open(io.BytesIO(content))
-
-    def name(self, index: int) -> str:
-        """The shard, and the byte where the picture begins."""
-        return f"at byte {self.offset[index]} of {self.paths[self.shard[index]]}"
+        shard, offset, size = (int(found[index]) for found in (self.shard, self.offset, self.size))
+        content = os.pread(self._file(shard), size, offset)
+        return opened(io.BytesIO(content), f"at byte {offset} of {self.paths[shard]}")
 
     def _file(self, shard: int) -> int:
         """An open file of this process: a worker has its own."""
@@ -83,6 +83,8 @@ def load_shards(request: DataRequest) -> DataSplits:
         )
     train, test = Shards(root / "train"), Shards(root / second)
     count = int(max(train.labels.max(), test.labels.max())) + 1
+    if count > MOST_CLASSES:
+        raise ValueError(f"The labels in {root} go up to {count - 1}, and {MOST_CLASSES - 1:,} is the most.")
     names = tuple(map(str, range(count)))
     if (root / "classes.txt").is_file():
         names = tuple((root / "classes.txt").read_text(encoding="utf-8").splitlines())
@@ -150,7 +152,7 @@ def _index(folder: Path, paths: Sequence[Path]) -> dict[str, Any]:
     try:
         with np.load(folder / INDEX, allow_pickle=False) as there:
             found = dict(there)
-            if np.array_equal(found["key"], key):
+            if np.array_equal(found["key"], key) and (found["size"] <= MOST_BYTES).all():
                 return found
     except (OSError, ValueError, KeyError):
         pass  # none, or a damaged one: made anew
@@ -171,17 +173,21 @@ def _scan(number: int, path: Path) -> list[tuple[int, int, int, int]]:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 key, suffix = os.path.splitext(member.name)  # noqa: PTH122  a member's name is no path of this machine
+                if member.size > MOST_BYTES:
+                    raise FileError(path, f"{printable(member.name)} has {member.size:,} bytes.")
                 if suffix.lower() in SUFFIXES:
                     pictures[key] = (member.offset_data, member.size)
                 elif suffix == ".cls":
                     content = tar.extractfile(member)
                     labels[key] = int(content.read()) if content else -1
-    except (tarfile.TarError, ValueError) as error:
+    except FileError:
+        raise
+    except (tarfile.TarError, ValueError, OSError) as error:
         raise ValueError(f"Cannot read the shard {path} ({error}). Replace or delete it.") from error
     odd = sorted(pictures.keys() ^ labels.keys()) or [key for key, label in labels.items() if label < 0]
     if odd or not pictures:
         raise ValueError(
             f"{path} must hold a picture ({', '.join(SUFFIXES)}) and its class index from 0 (.cls) under every key, "
-            f"but {odd[0] if odd else 'it'} has not both."
+            f"but {printable(odd[0]) if odd else 'it'} has not both."
         )
     return [(number, *pictures[key], labels[key]) for key in pictures]

@@ -1,6 +1,7 @@
-"""What runs a chain: the reference, the fused CPU and Triton engines, checkpointing."""
+"""What runs a chain: the reference, the fused engines, checkpointing; `inference` has the deployed form."""
 
 from saccade.engines.chained import Chained, Links, Residual
+from saccade.engines.explanation import explain
 from saccade.engines.run import run
 
-__all__ = ["Chained", "Links", "Residual", "run"]
+__all__ = ["Chained", "Links", "Residual", "explain", "run"]

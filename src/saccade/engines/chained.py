@@ -59,11 +59,29 @@ def _same(before: tuple[nn.Module, ...], now: tuple[nn.Module, ...]) -> bool:
 
 
 class Residual(Chained):
-    """shortcut(x) + main(x), [T, B, ...] -> [T, B, ...]. Subclasses say the two branches."""
+    """shortcut(x) + main(x), [T, B, ...] -> [T, B, ...].
+
+        saccade.Residual(saccade.LIF(), nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64))
+        saccade.Residual(..., shortcut=nn.Sequential(nn.Conv2d(64, 128, 1, 2, bias=False), nn.BatchNorm2d(128)))
+
+    Args:
+        main: modules that are called one after the other; see `saccade.Sequential` for what they may be.
+        shortcut: what x goes through on the other side; None: x itself.
+
+    Blocks with names of their own for their parts subclass this and say their `branches()`.
+    """
+
+    def __init__(self, *main: nn.Module, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        for number, module in enumerate(main):
+            self.add_module(str(number), module)
+        if shortcut is not None:
+            self.add_module("shortcut", shortcut)
 
     def branches(self) -> tuple[Links, Links]:
         """The links of main and of the shortcut; no links: x itself."""
-        raise NotImplementedError(f"{type(self).__name__} must implement branches().")
+        main = [(name, module) for name, module in self.named_children() if name != "shortcut"]
+        return main, [(name, module) for name, module in self.named_children() if name == "shortcut"]
 
     def links(self) -> Links:
         return [("", self)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from saccade.chain import LayerLink, Link, NeuronLink, PoolLink, ResidualLink
+from saccade.chain import LayerLink, Link, NeuronLink, PoolLink, ResidualLink, check_branches
 from saccade.chain.patterns import (
     gate_commutes_with,
     gated_by_spikes,
@@ -85,7 +85,7 @@ def gain(link: Link) -> bool:
     if isinstance(link, ResidualLink):
         return any(map(gain, (*link.main, *link.shortcut)))
     neuron = plain_neuron(link) or gated_by_spikes(link)
-    return neuron is not None and neuron.spec.surrogate.kind in cpu.SURROGATES
+    return neuron is not None and neuron.spec.beyond_kernels() is None
 
 
 def run(links: Sequence[Link], x: Tensor, recompute: bool = True) -> Tensor:
@@ -176,7 +176,7 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
     after = following[pool is not None :][:1]
     conv = after[0] if after and isinstance(after[0], LayerLink) else None
     bare = flow.static and pool is None and conv is None  # the neuron reads one image at every step, without copies
-    if lif is None or lif.spec.surrogate.kind not in cpu.SURROGATES or bare:
+    if lif is None or lif.spec.beyond_kernels() or bare:
         x = flow.sequence()
         again = recompute and link.gate is not None  # cheap, and its graph holds many tensors of the current's size
         flow.set(folded(recomputed(link.module, x, link.module) if again else link(x)))
@@ -211,10 +211,9 @@ def _add(flow: Flow, link: ResidualLink, recompute: bool) -> None:
     else:
         shortcut = run(link.shortcut, x, recompute) if link.shortcut else x
     main = _flow(link.main, x, recompute)
-    if main.norm is None:
-        flow.set(main.frames() + folded(shortcut))
-    else:
-        flow.set(main.frames().add_(folded(shortcut)))
+    fresh, y = main.norm is not None, main.frames()
+    other = folded(check_branches(link, unfold_time(y, flow.steps), shortcut))
+    flow.set(y.add_(other) if fresh else y + other)
 
 
 def _is_pointwise(link: ResidualLink) -> bool:

@@ -33,11 +33,16 @@ def recomputed(run: Callable[[Tensor], Tensor], x: Tensor, *parts: nn.Module) ->
     learns = torch.is_grad_enabled() and any(module.training for module in modules)
     if not learns or torch.compiler.is_compiling() or has_global_hooks() or any(map(has_hooks, modules)):
         return run(x)
-    again = _OnCopies(modules)
+    again = OnCopies(modules)
     return checkpoint(run, x, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
 
 
-class _OnCopies:
+def on_copies(*parts: nn.Module) -> OnCopies:
+    """A context in which modules, those inside them too, read and move copies of their buffers."""
+    return OnCopies(list(dict.fromkeys(module for part in parts for module in part.modules())))
+
+
+class OnCopies:
     """While entered, modules read and move copies of their buffers. May be entered again: a graph can be kept."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:

@@ -20,7 +20,7 @@ from types import ModuleType
 
 from torch import Tensor, nn
 
-from saccade.chain import Chain, LayerLink, Link, NeuronLink, PoolLink, ResidualLink, Span
+from saccade.chain import Chain, LayerLink, Link, NeuronLink, PoolLink, ResidualLink, Span, check_branches
 from saccade.chain.patterns import has_hooks
 from saccade.engines import cpu, triton
 from saccade.engines.recompute import recomputed
@@ -85,7 +85,8 @@ def _residual(link: ResidualLink, x: Tensor, recompute: bool) -> Tensor:
     if fused is not None:
         return fused
     shortcut = run_links(link.shortcut, x, recompute)
-    return shortcut + run_links(link.main, x, recompute)
+    main = run_links(link.main, x, recompute)
+    return check_branches(link, main, shortcut) + main
 
 
 def units(chain: Sequence[Link]) -> list[tuple[list[Link], bool]]:

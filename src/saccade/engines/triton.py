@@ -33,8 +33,12 @@ def objection(link: Link) -> str | None:
             return "its norm is not in training"
     elif not isinstance(link, NeuronLink):
         return f"no kernel for a {link.kind}"
-    elif (plain_neuron(link) or gated_by_spikes(link)) is None:
-        return "the neuron is learned or foreign, or its gate needs the current"
+    else:
+        lif = plain_neuron(link) or gated_by_spikes(link)
+        if lif is None:
+            return "the neuron is learned or foreign, or its gate needs the current"
+        if lif.spec.beyond_kernels():
+            return lif.spec.beyond_kernels()
     return "a hook waits for it" if any(map(has_hooks, link.modules())) else None
 
 

@@ -5,6 +5,7 @@ from saccade.models.msresnet import MSBlock, MSResNet
 from saccade.models.network import Classifier, SpikingNetwork
 from saccade.models.official import load_official
 from saccade.models.registry import create_model, list_models, model_options, recreate_model, register_model
+from saccade.models.sequential import Sequential
 from saccade.models.sources import list_weights
 from saccade.models.weights import weights_card
 
@@ -12,6 +13,7 @@ __all__ = [
     "Classifier",
     "MSBlock",
     "MSResNet",
+    "Sequential",
     "SpikingNetwork",
     "create_model",
     "list_models",

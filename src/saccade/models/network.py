@@ -128,8 +128,18 @@ class SpikingNetwork(nn.Module):
             )
 
     def attention_modules(self) -> dict[str, Attention]:
-        """The gates by name, in the order of the network, `none` included."""
-        return {name: module.attention for name, module in self.named_modules() if isinstance(module, GatedNeuron)}
+        """The gates by name, in the order in which they were built, `none` included.
+
+        A gate of a `GatedNeuron` has that one's name, one that stands by itself its own.
+        """
+        found: dict[str, Attention] = {}
+        inside: set[nn.Module] = set()
+        for name, module in self.named_modules():
+            gate = module.attention if isinstance(module, GatedNeuron) else module
+            if isinstance(gate, Attention) and gate not in inside:
+                found[name] = gate
+                inside.update(gate.modules())
+        return found
 
 
 class Classifier(SpikingNetwork, Chained):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from saccade.errors import unknown_name
 from saccade.models.network import SpikingNetwork
+from saccade.plugins import load_installed, run_file
 
 N = TypeVar("N", bound=type[SpikingNetwork])
 
@@ -43,12 +44,13 @@ def register_model(name: str, defaults: dict[str, Any] | None = None, **preset: 
 
 def list_models() -> list[str]:
     """The names that `create_model` takes."""
+    load_installed()
     return sorted(_REGISTRY)
 
 
 def model_entry(name: str) -> ModelEntry:
     """The class and preset registered under `name`."""
-    if name not in _REGISTRY:
+    if name not in list_models():
         raise unknown_name("model", name, _REGISTRY)
     return _REGISTRY[name]
 
@@ -70,7 +72,9 @@ def model_options(name: str) -> list[str]:
     return list(model_defaults(name))
 
 
-def create_model(name: str | None = None, *, weights: Path | str | None = None, **options: Any) -> SpikingNetwork:
+def create_model(
+    name: str | None = None, *, weights: Path | str | None = None, code: Path | str | None = None, **options: Any
+) -> SpikingNetwork:
     """Build a network by name, or take a trained one.
 
         model = create_model("msresnet18", num_classes=10, steps=6, in_channels=3, attention="dta")
@@ -85,6 +89,8 @@ def create_model(name: str | None = None, *, weights: Path | str | None = None, 
             "hf:owner/repo/NAME.safetensors" on the Hugging Face hub. The network is built as its card says and
             returned in evaluation mode: call `.train()` to train on. Options that are given too must be what the card
             has; `backend` is free. Nothing is unpickled.
+        code: a file of your own that registers the network or its attention; it is run. Weights alone never run one
+            that you have not named before.
         **options: those of `SpikingNetwork`, which all networks take (`num_classes`, `steps`, `in_channels`,
             `input_size`, `width`, `attention`, `attention_options`, `placement`, `backend`), and the network's own.
 
@@ -93,6 +99,8 @@ def create_model(name: str | None = None, *, weights: Path | str | None = None, 
             the weights' card, or weights that are damaged.
         FileNotFoundError: weights that are not there or cannot be fetched.
     """
+    if code is not None:
+        run_file(code)
     if weights is not None:
         return _with_weights(weights, name, options)
     if name is None:

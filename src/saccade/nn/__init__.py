@@ -2,7 +2,7 @@
 
 from saccade.nn.attention import Attention, GatedNeuron, create_attention, list_attention
 from saccade.nn.folding import TimeFolded, fold_time, unfold_time
-from saccade.nn.neuron import IF, LIF, PLIF
+from saccade.nn.neuron import IF, LIF, PLIF, Neuron
 from saccade.nn.norm import ThresholdBatchNorm
 from saccade.nn.readout import VotingReadout, mean_readout, membrane_readout
 
@@ -12,6 +12,7 @@ __all__ = [
     "PLIF",
     "Attention",
     "GatedNeuron",
+    "Neuron",
     "ThresholdBatchNorm",
     "TimeFolded",
     "VotingReadout",

@@ -13,10 +13,27 @@ import torch
 from torch import Tensor, nn
 
 from saccade import ops
+from saccade.errors import unknown_name
 from saccade.ops.lif import check_backend
 
 
-class LIF(nn.Module):
+class Neuron(nn.Module):
+    """What every spiking neuron is: `step` takes a current and the state that the step before left."""
+
+    def step(self, x_t: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """One step: `(spikes_t, state)` from the current and the state that the last call returned (None: rest)."""
+        raise NotImplementedError(f"{type(self).__name__} must implement step(x_t, state).")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Currents [T, ...] -> spikes [T, ...], from rest."""
+        state, spikes = None, []
+        for x_t in x:
+            spikes_t, state = self.step(x_t, state)
+            spikes.append(spikes_t)
+        return torch.stack(spikes)
+
+
+class LIF(Neuron):
     """Leaky integrate-and-fire neuron.
 
         u_t = decay * v_{t-1} + gain * x_t,   s_t = [u_t > threshold],   v_t = u_t * (1 - s_t)   (hard reset)
@@ -28,11 +45,15 @@ class LIF(nn.Module):
         gain: weight of the input. SpikingJelly's `LIFNode(tau)` is decay = 1 - 1/tau, gain = 1/tau: see `from_tau`.
         threshold: potential above which (strictly) the neuron fires.
         reset: "hard" or "soft".
-        surrogate: derivative used in backward: a name ("triangle", "atan", "sigmoid", "rectangle") or a `Surrogate`.
+        surrogate: derivative used in backward: a name ("triangle", "atan", "sigmoid", "rectangle", "tanh") or a
+            `Surrogate`.
         detach_reset: stop the gradient at the reset.
         backend: "auto", "reference", or a kernel by name.
+        inclusive: fire at the threshold already: s_t = [u_t >= threshold].
+        reset_to: the potential after a spike, with the hard reset.
+        detach_state: stop the gradient between the steps.
 
-    The defaults are the neuron of DTA-SNN and of TCJA-SNN's TET variant.
+    The defaults are the neuron of DTA-SNN and of TCJA-SNN's TET variant; `LIF.published` has those of other papers.
     """
 
     def __init__(
@@ -44,19 +65,31 @@ class LIF(nn.Module):
         surrogate: str | ops.Surrogate = "triangle",
         detach_reset: bool = False,
         backend: str = "auto",
+        inclusive: bool = False,
+        reset_to: float = 0.0,
+        detach_state: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= decay <= 1:
             raise ValueError(f"decay is the share of the potential that survives a step, 0 to 1, not {decay}.")
         self.decay = decay
         self.gain = gain
-        self.spec = ops.LIFSpec(threshold, reset, detach_reset, ops.surrogate(surrogate))
+        self.spec = ops.LIFSpec(
+            threshold, reset, detach_reset, ops.surrogate(surrogate), inclusive, reset_to, detach_state
+        )
         self.backend = check_backend(backend)
 
     @classmethod
     def from_tau(cls, tau: float = 2.0, **kwargs: Any) -> LIF:
         """SpikingJelly's `LIFNode(tau, decay_input=True)`: decay 1 - 1/tau, gain 1/tau, ATan, detached reset."""
         return cls(1 - 1 / tau, 1 / tau, **{"surrogate": "atan", "detach_reset": True, **kwargs})
+
+    @classmethod
+    def published(cls, name: str, **changes: Any) -> LIF:
+        """The neuron of a paper's released code: a name of `PUBLISHED_NEURONS`, and what to change, e.g. `backend`."""
+        if name not in PUBLISHED_NEURONS:
+            raise unknown_name("neuron", name, PUBLISHED_NEURONS)
+        return cls(**{**PUBLISHED_NEURONS[name], **changes})
 
     def _decay_and_gain(self) -> tuple[float | Tensor, float | Tensor]:
         return self.decay, self.gain
@@ -73,7 +106,39 @@ class LIF(nn.Module):
         spec = self.spec
         return f"decay={self.decay:.4g}, gain={self.gain:.4g}, threshold={spec.threshold:g}, reset={spec.reset}, " + (
             f"surrogate={spec.surrogate.kind}({spec.surrogate.scale:g}), detach_reset={spec.detach_reset}"
+            + (", inclusive" if spec.inclusive else "")
+            + (f", reset_to={spec.reset_to:g}" if spec.reset_to else "")
+            + (", detach_state" if spec.detach_state else "")
         )
+
+
+#: the neurons of released code, as arguments of `LIF`
+PUBLISHED_NEURONS: dict[str, dict[str, Any]] = {
+    # DTA-SNN, and TCJA-SNN's networks trained with TET
+    "tet": {},
+    # SpikingJelly's LIFNode(tau=2, detach_reset=True): Spikformer, QKFormer, Spike-driven Transformer
+    "spikingjelly": {"gain": 0.5, "surrogate": "sigmoid", "detach_reset": True, "inclusive": True},
+    # the same with ATan: TCJA-SNN, SMA
+    "spikingjelly-atan": {"gain": 0.5, "surrogate": "atan", "detach_reset": True, "inclusive": True},
+    # SEW-ResNet's integrate-and-fire neuron
+    "if-atan": {"decay": 1.0, "surrogate": "atan", "detach_reset": True, "inclusive": True},
+    # GAC-SNN's and Att-MS-ResNet's on ImageNet
+    "msresnet": {"decay": 0.25, "threshold": 0.5, "surrogate": "rectangle", "detach_reset": True},
+    # MA-SNN and TA-SNN: a neuron that fired goes on from the threshold, not from 0 (their parameter Vreset is unused)
+    "masnn": {
+        "decay": 0.3,
+        "threshold": 0.3,
+        "surrogate": ops.Surrogate("rectangle", 0.5),
+        "inclusive": True,
+        "reset_to": 0.3,
+    },
+    # FSTA-SNN: its v_th is 1, but u / v_th is compared with 0.5
+    "fsta": {"decay": 0.25, "threshold": 0.5, "surrogate": "tanh"},
+    # SCTFA-SNN, without the gate of its memory: see `SCTFALIF`
+    "sctfa": {"threshold": 0.8, "surrogate": "atan"},
+    # TIM: the potential is detached at every step, so that no gradient flows through time
+    "tim": {"gain": 0.5, "surrogate": "sigmoid", "detach_reset": True, "inclusive": True, "detach_state": True},
+}
 
 
 class PLIF(LIF):

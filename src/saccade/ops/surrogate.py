@@ -6,6 +6,7 @@ With v = u - threshold, the forward pass is the step [v > 0] and the backward pa
     atan       (a / 2) / (1 + (pi / 2 * a * v)^2)         scale = a
     sigmoid    a * sigmoid(a v) * (1 - sigmoid(a v))      scale = a
     rectangle  [|v| < w / 2] / w                          scale = w (full width)
+    tanh       [|v| <= w / 2] (1 - tanh(v)^2) / (2 tanh(w / 2))   scale = w (full width)
 
 `center` shifts v, for code that measures the distance from another potential than the threshold.
 """
@@ -20,7 +21,9 @@ from torch import Tensor
 
 from saccade.errors import unknown_name
 
-DEFAULT_SCALES = {"triangle": 1.0, "atan": 2.0, "sigmoid": 4.0, "rectangle": 1.0}
+DEFAULT_SCALES = {"triangle": 1.0, "atan": 2.0, "sigmoid": 4.0, "rectangle": 1.0, "tanh": 1.0}
+#: those that the compiled kernels know, in the order of their constants
+IN_KERNELS = ("triangle", "atan", "sigmoid", "rectangle")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class Surrogate:
         if self.kind == "sigmoid":
             s = torch.sigmoid(a * v)
             return a * s * (1 - s)
-        return (v.abs() < a / 2).to(v.dtype).mul_(1 / a)
+        if self.kind == "rectangle":
+            return (v.abs() < a / 2).to(v.dtype).mul_(1 / a)
+        return (v.abs() <= a / 2).to(v.dtype) * (1 - torch.tanh(v).square_()) / (2 * math.tanh(a / 2))
 
 
 def surrogate(spec: str | Surrogate) -> Surrogate:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.models.network import Classifier, SpikingNetwork
-from saccade.nn import LIF
+from saccade.nn import Neuron
 
 
 def gates_over_time(model: SpikingNetwork) -> list[str]:
@@ -50,7 +50,7 @@ class Stream:
         self._network = copy.deepcopy(model, shared).eval()
         self._neurons: list[_Streamed] = []
         for name, module in list(self._network.named_modules()):
-            if isinstance(module, LIF):
+            if isinstance(module, Neuron):
                 self._neurons.append(_Streamed(module))
                 self._network.set_submodule(name, self._neurons[-1])
 
@@ -68,7 +68,7 @@ class Stream:
 class _Streamed(nn.Module):
     """A neuron that goes on from the potential that the step before left: [1, B, ...] -> spikes of the same shape."""
 
-    def __init__(self, neuron: LIF) -> None:
+    def __init__(self, neuron: Neuron) -> None:
         super().__init__()
         self.neuron = neuron
         self.potential: Tensor | None = None

@@ -20,7 +20,7 @@ def fashion_tcja() -> Experiment:
     Expected: not run by us.
     Cost: 1,024 epochs of 60,000 images at 0.34 GMAC forward each, as in the other runs of the paper: a GPU.
     Differs from the source: images are shifted by up to 2 pixels and mirrored (what the paper does is not known to us;
-    `--no-augment` leaves them as they are); the last epoch counts, not the best on the test set.
+    `--augment none` leaves them as they are); the last epoch counts, not the best on the test set.
     """
     return Experiment(
         recipe="fashion-tcja",

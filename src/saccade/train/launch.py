@@ -23,6 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from saccade.plugins import run_recorded
 from saccade.train.config import Experiment, from_dict
 from saccade.train.processes import ProcessLostError
 
@@ -159,8 +160,11 @@ def main(job: Path) -> int:
 
     _leave_with_parent()
     order = json.loads(job.read_text(encoding="utf-8"))
+    experiment = from_dict(order["experiment"])
     try:
-        train(from_dict(order["experiment"]), order["run_dir"], order["resume"], order["paper"])
+        if experiment.code is not None:
+            run_recorded(experiment.code, experiment.code_sha256 or "", order["run_dir"])
+        train(experiment, order["run_dir"], order["resume"], order["paper"])
     except KeyboardInterrupt:
         return 130
     except ValueError as error:

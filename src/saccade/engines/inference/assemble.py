@@ -16,7 +16,7 @@ from saccade.engines.inference.fold import folded, is_foldable
 from saccade.engines.inference.layers import FloatConv, Layer, OnFeatures, OnFrames, SlicedConv, pack_convs
 from saccade.engines.inference.residual import InPlace, Sum
 from saccade.engines.inference.site import Site, SpikeMean
-from saccade.engines.inference.summary import Row, Summary
+from saccade.engines.rows import Rows
 from saccade.nn.folding import TimeFolded
 from saccade.nn.shape import SpaceMean
 
@@ -24,6 +24,15 @@ from saccade.nn.shape import SpaceMean
 REAL, SPIKES, COUNTS = "real numbers", "spikes", "spikes per window"
 SLICES = {"float": 0, "int8": 1, "fast": 2, "exact": 3}
 WORDS = {1: "one int8 slice", 2: "two int8 slices", 3: "three int8 slices"}
+
+
+class Row(NamedTuple):
+    """One layer or gate: its name in the network, what it is fed, what it computes in, and why."""
+
+    layer: str
+    input: str
+    precision: str
+    reason: str
 
 
 class AllSteps(nn.Module):
@@ -58,7 +67,7 @@ class Assembly:
     steps: int
     dtype: torch.dtype
     precision: str
-    rows: Summary = field(default_factory=Summary)
+    rows: Rows = field(default_factory=Rows)
 
     def assemble(self, chain: Chain) -> nn.Sequential:
         """All modules of a chain."""

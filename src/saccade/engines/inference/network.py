@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from saccade.engines.chained import Chained
 from saccade.engines.inference.assemble import SLICES, Assembly
-from saccade.engines.inference.summary import Summary
+from saccade.engines.rows import Rows
 from saccade.errors import unknown_name
 
 
@@ -20,7 +20,7 @@ class Deployed(nn.Module):
     Made by `deploy`. It computes no gradients, cannot be trained, and is not saved: save the network's weights.
     """
 
-    def __init__(self, door: Any, layers: nn.Sequential, precision: str, rows: Summary) -> None:
+    def __init__(self, door: Any, layers: nn.Sequential, precision: str, rows: Rows) -> None:
         super().__init__()
         self.door, self.layers = door, layers
         self.precision = precision
@@ -34,7 +34,7 @@ class Deployed(nn.Module):
             sequence = sequence[:1]  # a static image: what comes before the first neuron is computed once
         return self.layers(sequence)
 
-    def summary(self) -> Summary:
+    def summary(self) -> Rows:
         """One row per layer and gate: (layer, input, precision, reason). Print it to see a table."""
         return self._rows
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.nn.folding import fold_time, unfold_time
 from saccade.nn.neuron import LIF
-from saccade.ops.lif import cpu
+from saccade.ops.lif import cpu, lif_step
 from saccade.ops.threads import cut, parts_of, run_parts
 
 BLOCK = 1024  # neurons
@@ -46,9 +46,9 @@ class Fire:
 
     def __init__(self, neuron: LIF) -> None:
         decay, gain = neuron._decay_and_gain()
-        self.constants = (float(decay), float(gain), neuron.spec.threshold)
-        self.hard = neuron.spec.reset == "hard"
-        self.compiled = neuron.backend != "reference" and cpu.unavailable() is None
+        self.decay, self.gain, self.spec = float(decay), float(gain), neuron.spec
+        known = cpu.unavailable() is None and neuron.spec.beyond_kernels() is None
+        self.compiled = neuron.backend != "reference" and known
         self.v: Tensor | None = None
 
     def __call__(self, x: Tensor, out: Tensor) -> Tensor:
@@ -59,22 +59,19 @@ class Fire:
         return out
 
     def _plain(self, x: Tensor, out: Tensor) -> None:
-        decay, gain, threshold = self.constants
         for t in range(len(out)):
-            u = gain * x[t] if self.v is None else decay * self.v + gain * x[t]
-            fired = u > threshold
-            out[t] = fired
-            self.v = u * ~fired if self.hard else u - threshold * fired.to(u.dtype)
+            out[t], self.v = lif_step(x[t], self.v, self.decay, self.gain, self.spec)
 
     def _compiled(self, x: Tensor, out: Tensor) -> None:
         neurons = x.shape[1:].numel()
         if self.v is None:
             self.v = x.new_zeros(neurons)
         arrays = _flat(x), x.stride(0), _flat(out), self.v.numpy(), self._numbers(x)
-        _launch(*arrays, self.hard, neurons, out.numel())
+        _launch(*arrays, self.spec.reset == "hard", neurons, out.numel())
 
     def _numbers(self, x: Tensor) -> np.ndarray[Any, Any]:
-        return np.array(self.constants, np.float32 if x.dtype == torch.float32 else np.float64)
+        numbers = self.decay, self.gain, self.spec.level(x.dtype)
+        return np.array(numbers, np.float32 if x.dtype == torch.float32 else np.float64)
 
 
 def _flat(x: Tensor) -> np.ndarray[Any, Any]:

@@ -94,6 +94,9 @@ class Site(nn.Module):
         attention = self.attention
         assert attention is not None
         dtype = next((p.dtype for p in attention.parameters()), torch.float32)
+        if type(attention).forward is not Attention.forward:  # more than a product with the gate
+            gated = attention(spikes.to(dtype), current)
+            return packed(gated if self.pool is None else pool_frames(gated, self.pool))
         if attention.needs == "means":
             gate = attention.gate(spike_means(spikes).to(dtype))
         else:

@@ -41,7 +41,7 @@ class Attention(nn.Module):
     source: ClassVar[str] = "spikes"
     #: what of the source it is computed from: "means" (over H, W, of every step and channel, and nothing else; the gate
     #: is then [T, B, C, 1, 1], and that of the means [T, B, C, 1, 1] themselves is the same) or "full"
-    needs: ClassVar[str] = "full"
+    needs: str = "full"
     #: whether the gate is never negative, so that it commutes with a max pooling where it is the same at all pixels
     positive: ClassVar[bool] = False
     #: which steps of the source step t of the gate depends on: "own" (t), "past" (t and before) or "all"

@@ -22,6 +22,7 @@ from torch.autograd.function import once_differentiable
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.reuse import empty_strided
+from saccade.ops.surrogate import IN_KERNELS
 from saccade.ops.threads import cut, parts_of, run_parts
 from saccade.ops.winograd import SAME, Geometry, convolve, convolve_back
 
@@ -138,7 +139,7 @@ def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Ar
     units = math.ceil(y.numel() / plan.steps / len(tiles[0]))
     totals = np.zeros((parts_of(y.numel(), units), 2, len(tiles[0])))
     constants = cpu._constants(plan.decay, plan.gain, spec, y.dtype)
-    flags = spec.reset == "hard", not spec.detach_reset, cpu.SURROGATES.index(spec.surrogate.kind)
+    flags = spec.reset == "hard", not spec.detach_reset, IN_KERNELS.index(spec.surrogate.kind)
     run(kernel.gradient, y.numel(), units, flat(y), *tiles, flat(grad), totals, plan.steps, constants, *flags)
     sums, products = totals.sum(0).reshape(2, -1, y.shape[1]).sum(1)
     return sums, products

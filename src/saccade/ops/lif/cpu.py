@@ -23,14 +23,13 @@ from saccade.compiled import unavailable
 from saccade.ops.layout import packed, step_strides, strides_as
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.reuse import empty_strided
+from saccade.ops.surrogate import IN_KERNELS
 from saccade.ops.threads import cut, parts_of, run_parts
 
 __all__ = ["lif", "unavailable", "unsupported"]
 
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
-
-SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")  # in the order of cpu_kernel's constants
 
 
 def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> str | None:
@@ -45,9 +44,7 @@ def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LI
         return f"the input is a {type(x).__name__} of layout {x.layout}, not a plain dense tensor"
     if x.dtype not in (torch.float32, torch.float64):
         return f"the input is {x.dtype}, not float32 or float64"
-    if spec.surrogate.kind not in SURROGATES:
-        return f"the surrogate {spec.surrogate.kind!r} has no compiled form"
-    return None
+    return spec.beyond_kernels()
 
 
 def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
@@ -81,7 +78,7 @@ class _FusedLIF(torch.autograd.Function):
             block //= 2
         shares = np.zeros((_blocks(x, block) if learned else 0, 2))
         if x.numel():
-            flags = spec.reset == "hard", not spec.detach_reset, SURROGATES.index(spec.surrogate.kind)
+            flags = spec.reset == "hard", not spec.detach_reset, IN_KERNELS.index(spec.surrogate.kind)
             arrays = *_flat(x), *_flat(grad), _flat(grad_x)[0], shares
             _run("backward", x, block, *arrays, len(x), ctx.constants, *flags)
         if not learned:
@@ -111,7 +108,7 @@ def _constants(decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, dtype
         "sigmoid": (a, a),
         "rectangle": (a / 2, 1 / a),
     }[spec.surrogate.kind]
-    values = [float(decay), float(gain), spec.threshold, spec.surrogate.center, scale, height]
+    values = [float(decay), float(gain), spec.level(dtype), spec.surrogate.center, scale, height]
     return np.array(values, np.float32 if dtype == torch.float32 else np.float64)
 
 

@@ -1,8 +1,8 @@
 """The LIF recurrence in plain PyTorch: any dtype, any device, readable.
 
     u_t = decay * v_{t-1} + gain * x_t        potential before the spike, v_0 = 0
-    s_t = [u_t > threshold]                   strict
-    v_t = u_t * (1 - s_t)                     hard reset
+    s_t = [u_t > threshold]                   strict; inclusive: [u_t >= threshold]
+    v_t = u_t * (1 - s_t) + reset_to * s_t    hard reset, to 0 unless the spec says otherwise
     v_t = u_t - threshold * s_t               soft reset
 
 `lif_step` is one step, differentiable by autograd. `lif` is the whole sequence as one autograd node that saves its
@@ -26,15 +26,15 @@ HALF_DTYPES = (torch.float16, torch.bfloat16)
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, v: Tensor, surrogate: Surrogate) -> Tensor:
+    def forward(ctx: Any, v: Tensor, surrogate: Surrogate, inclusive: bool) -> Tensor:
         ctx.save_for_backward(v)
         ctx.surrogate = surrogate
-        return (v > 0).to(v.dtype)
+        return ((v >= 0) if inclusive else (v > 0)).to(v.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
-        return grad * ctx.surrogate.derivative(v), None
+        return grad * ctx.surrogate.derivative(v), None, None
 
 
 def lif_step(
@@ -45,10 +45,11 @@ def lif_step(
     Both are shaped as `x_t`. The spikes have its dtype, the potential is float32 or wider, as in `lif`.
     """
     u = _potential(x_t, v, decay, gain)
-    s = _Spike.apply(u - spec.threshold, spec.surrogate)
+    s = _Spike.apply(u - spec.threshold, spec.surrogate, spec.inclusive)
     s_reset = s.detach() if spec.detach_reset else s
     v_t = u * (1 - s_reset) if spec.reset == "hard" else u - spec.threshold * s_reset
-    return s.to(x_t.dtype), v_t
+    v_t = v_t + spec.reset_to * s_reset if spec.reset_to else v_t
+    return s.to(x_t.dtype), v_t.detach() if spec.detach_state else v_t
 
 
 class _LIF(torch.autograd.Function):
@@ -60,7 +61,7 @@ class _LIF(torch.autograd.Function):
         v: Tensor | None = None
         for t in range(x.shape[0]):
             u = _potential(x[t], v, decay, gain)
-            fired = u > spec.threshold
+            fired = _fired(u, spec)
             spikes[t] = fired
             v = _reset(u, fired, spec)
         return spikes
@@ -87,14 +88,14 @@ class _LIF(torch.autograd.Function):
             u = us.pop()
             slope = spec.surrogate.derivative(u - spec.threshold)
             grad_u = grad[t].to(u.dtype) * slope
-            if grad_v is not None:
+            if grad_v is not None and not spec.detach_state:
                 grad_u = grad_u + grad_v * _reset_slope(u, slope, spec)
             grad_x[t] = gain * grad_u
             grad_v = decay * grad_u
             if grad_decay is not None and grad_gain is not None:
                 grad_gain = grad_gain + (grad_u * x[t]).sum().to(gain.dtype)
                 if us:
-                    v_before = _reset(us[-1], us[-1] > spec.threshold, spec)
+                    v_before = _reset(us[-1], _fired(us[-1], spec), spec)
                     grad_decay = grad_decay + (grad_u * v_before).sum().to(decay.dtype)
         return grad_x, grad_decay, grad_gain, None
 
@@ -105,7 +106,13 @@ def _potential(x_t: Tensor, v: Tensor | None, decay: float | Tensor, gain: float
     return gain * x_t if v is None else decay * v + gain * x_t
 
 
+def _fired(u: Tensor, spec: LIFSpec) -> Tensor:
+    return u >= spec.threshold if spec.inclusive else u > spec.threshold
+
+
 def _reset(u: Tensor, fired: Tensor, spec: LIFSpec) -> Tensor:
+    if spec.reset_to:
+        return torch.where(fired, spec.reset_to, u)
     if spec.reset == "hard":
         return u * ~fired  # three times as fast on a CPU as masked_fill
     return u - spec.threshold * fired.to(u.dtype)
@@ -115,8 +122,8 @@ def _reset_slope(u: Tensor, slope: Tensor, spec: LIFSpec) -> Tensor | float:
     """dv_t / du_t, with the surrogate slope in place of ds_t / du_t."""
     if spec.reset == "soft":
         return 1.0 if spec.detach_reset else 1 - spec.threshold * slope
-    stays = (u <= spec.threshold).to(u.dtype)
-    return stays if spec.detach_reset else stays - u * slope
+    stays = (~_fired(u, spec)).to(u.dtype)
+    return stays if spec.detach_reset else stays - (u - spec.reset_to if spec.reset_to else u) * slope
 
 
 def _potentials(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> list[Tensor]:
@@ -125,7 +132,7 @@ def _potentials(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LI
     v: Tensor | None = None
     for t in range(x.shape[0]):
         us.append(_potential(x[t], v, decay, gain))
-        v = _reset(us[-1], us[-1] > spec.threshold, spec)
+        v = _reset(us[-1], _fired(us[-1], spec), spec)
     return us
 
 

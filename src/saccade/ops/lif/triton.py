@@ -20,11 +20,12 @@ from torch import Tensor
 
 from saccade.ops.layout import empty_as, laid_out_as, packed
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.surrogate import IN_KERNELS
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 MAX_STEPS = 64  # every step's potential has a register of its own in backward
 WARPS = 4
-KINDS = {"triangle": 0, "atan": 1, "sigmoid": 2, "rectangle": 3}  # triton_kernel's constants
+KINDS = {kind: number for number, kind in enumerate(IN_KERNELS)}  # triton_kernel's constants
 
 _problems: list[str | None] = []
 
@@ -80,9 +81,7 @@ def refusal(x: Tensor) -> str | None:
 
 def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> str | None:
     """Why the kernel cannot take this input, or None."""
-    if spec.surrogate.kind not in KINDS:
-        return f"the surrogate {spec.surrogate.kind!r} has no Triton form"
-    return refusal(x)
+    return spec.beyond_kernels() or refusal(x)
 
 
 def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -> Tensor:
@@ -101,7 +100,7 @@ def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -
 def flat_spec(spec: LIFSpec) -> tuple[float, bool, bool, str, float, float]:
     """A spec as arguments that a torch operator takes."""
     s = spec.surrogate
-    return spec.threshold, spec.reset == "hard", spec.detach_reset, s.kind, s.scale, s.center
+    return spec.level(torch.float32), spec.reset == "hard", spec.detach_reset, s.kind, s.scale, s.center
 
 
 SPEC = "float threshold, bool hard, bool detach, str kind, float scale, float center"

@@ -38,7 +38,7 @@ def norm_lif(
     """
     if x.ndim != 5 or x.shape[2] != norm.num_features:
         raise ValueError(f"norm_lif takes [T, B, {norm.num_features}, H, W], but got {list(x.shape)}.")
-    chosen = _choose(x, backend)
+    chosen = _choose(x, spec, backend)
     note_ran(chosen)
     batch_statistics = norm.training or norm.running_mean is None or norm.running_var is None
     if norm.running_mean is not None and norm.running_var is not None and not batch_statistics:
@@ -51,12 +51,12 @@ def norm_lif(
     return triton.norm_lif(x, norm.weight, norm.bias, mean, rstd, batch_statistics, decay, gain, spec)
 
 
-def _choose(x: Tensor, backend: str) -> str:
+def _choose(x: Tensor, spec: LIFSpec, backend: str) -> str:
     if backend not in ("auto", *BACKENDS):
         raise unknown_name("norm_lif backend", backend, ["auto", *BACKENDS])
     if backend == "reference" or (backend == "auto" and x.device.type != "cuda"):
         return "reference"
-    refusal = lif_triton.refusal(x) or lif_triton.unavailable()
+    refusal = lif_triton.unsupported(x, 0.0, 0.0, spec) or lif_triton.unavailable()
     if refusal is None:
         return "triton"
     if backend == "triton":
