@@ -151,10 +151,8 @@ def _tune(cells: Sequence[Cell], folder: GridFolder, place: Place, work: Work) -
     shutil.rmtree(scratch, ignore_errors=True)
     e = cells[0].experiment
     per_run = (e.devices or 1) * (e.nodes or 1)
-    trainable = tune.with_resources(
-        partial(_trial, folder, work, place.cpus, e.code, e.code_sha256),
-        {"cpu": place.cpus * per_run, "gpu": (place.gpus or 0) * per_run},
-    )
+    trial = partial(_trial, folder, work, place.cpus, e.code, e.code_sha256)
+    trainable = tune.with_resources(trial, {"cpu": place.cpus * per_run, "gpu": (place.gpus or 0) * per_run})
     tuner = tune.Tuner(
         trainable,
         param_space={"cell": tune.grid_search([cell.name for cell in cells])},
