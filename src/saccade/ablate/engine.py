@@ -27,8 +27,9 @@ from saccade.ablate.folder import GridFolder
 from saccade.ablate.grid import Cell
 from saccade.ablate.score import score_of
 from saccade.errors import require
+from saccade.files import write_object
 from saccade.plugins import run_file
-from saccade.train.run_folder import RunFolder, write_json
+from saccade.train.run_folder import RunFolder
 
 #: deaths of worker or machine that a run survives
 DEATHS = 8
@@ -215,7 +216,7 @@ def _mark_stopped(cells: Sequence[Cell], folder: GridFolder, results: Any) -> No
         if cell is None or result.error or folder.record(cell.name).exists():
             continue
         if seen["epoch"] < cell.experiment.epochs:
-            write_json(folder.mark(cell.name), {"after_epoch": seen["epoch"], "score": abs(seen["score"])})
+            write_object(folder.mark(cell.name), {"after_epoch": seen["epoch"], "score": abs(seen["score"])})
 
 
 @contextmanager
