@@ -6,7 +6,7 @@ Sizes as in DTA-SNN (WACV 2025, arXiv 2503.10052).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -88,6 +88,8 @@ class MSResNet(Classifier):
     Differs from the released code: with DTA off that code also drops the stem's LIF, so that its baseline differs in
     two things; here that is `stem_neuron=False`, and `attention="none"` changes one thing.
     """
+
+    pools_globally: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -41,6 +41,8 @@ class SpikingNetwork(nn.Module):
     official_keys: tuple[tuple[str, str], ...] = ()
     #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
     pools_input: ClassVar[bool] = False
+    #: whether it averages over height and width before its last layer, and so takes frames of any size
+    pools_globally: ClassVar[bool] = False
 
     def __init__(
         self,

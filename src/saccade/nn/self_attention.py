@@ -1,0 +1,189 @@
+"""Self attention of spikes: products of queries, keys and values that are 0 or 1, without a softmax.
+
+All take queries, keys and values side by side as one sequence of maps [T, B, parts * C, H, W] (rows of one 1 x 1
+convolution), and give [T, B, C, H, W]. The tokens are the N = H * W pixels; heads are groups of d = C / heads
+neighbouring channels.
+
+Products of spikes are AND, and their sums counts: whole numbers, exact in every order of the products.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from saccade.nn.attention.contract import check_positive
+from saccade.nn.neuron import LIF
+
+
+class TokenProduct(nn.Module):
+    """Base of the products: checks, and what streams and engines ask of one.
+
+    Args:
+        heads: into how many groups the channels are divided.
+    """
+
+    #: how many sequences of C channels it reads side by side
+    parts: ClassVar[int] = 3
+    #: which steps of the input step t of the output depends on: "own" (t), "past" (t and before) or "all"
+    looks_at_steps: ClassVar[str] = "own"
+
+    def __init__(self, heads: int = 1) -> None:
+        super().__init__()
+        check_positive(type(self).__name__, heads=heads)
+        self.heads = heads
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether every step is treated alike and by itself."""
+        return self.looks_at_steps == "own"
+
+    def split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys (and values), each [T, B, C, H, W]."""
+        name = type(self).__name__
+        if x.ndim != 5 or x.shape[2] % (self.parts * self.heads):
+            raise ValueError(
+                f"{name} takes {self.parts} parts of C channels side by side, [T, B, {self.parts} * C, H, W], with C a "
+                f"multiple of heads={self.heads}, but got {list(x.shape)}."
+            )
+        return x.chunk(self.parts, dim=2)
+
+    def by_head(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, heads, d, N]."""
+        return x.unflatten(2, (self.heads, -1)).flatten(4)
+
+    def extra_repr(self) -> str:
+        return f"heads={self.heads}"
+
+
+class SpikingSelfAttention(TokenProduct):
+    """Spiking self attention (Spikformer): y = scale * v (k^T q) for every head, step and sample, q, k, v [d, N].
+
+    Zhou et al. Spikformer: When Spiking Neural Network Meets Transformer. ICLR 2023, arXiv 2209.15425.
+    The scale is 0.125 in the released code whatever d is.
+
+    Computed as (v k^T) q where there are more tokens than channels in a head: the same whole numbers, with less work.
+    """
+
+    def __init__(self, heads: int = 1, scale: float = 0.125) -> None:
+        super().__init__(heads)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = x.shape
+        q, k, v = map(self.by_head, self.split(x))
+        d, tokens = q.shape[-2:]
+        y = v @ (k.transpose(-1, -2) @ q) if tokens <= d else (v @ k.transpose(-1, -2)) @ q
+        return (y * self.scale).reshape(*shape[:2], -1, *shape[3:])
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, scale={self.scale:g}"
+
+
+class FiredGate(TokenProduct):
+    """A product whose one factor is fired by a neuron: y = neuron(score) * carried, spikes all of them.
+
+    Args:
+        heads: see `TokenProduct`.
+        neuron: what fires; None: the released one, SpikingJelly's with threshold 0.5.
+    """
+
+    looks_at_steps = "past"
+
+    def __init__(self, heads: int = 1, neuron: LIF | None = None) -> None:
+        super().__init__(heads)
+        self.neuron = LIF.published("spikingjelly", threshold=0.5) if neuron is None else neuron
+
+    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the neuron integrates, and what its spikes multiply. Every step by itself."""
+        raise NotImplementedError(f"{type(self).__name__} must implement score(x).")
+
+    def multiply(self, fired: Tensor, carried: Tensor) -> Tensor:
+        """The product of both, [T, B, C, H, W]."""
+        return fired * carried
+
+    def forward(self, x: Tensor) -> Tensor:
+        score, carried = self.score(x)
+        return self.multiply(self.neuron(score), carried)
+
+    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """One step [B, parts * C, H, W] of a stream, and the neuron's state after it; see `LIF.step`."""
+        score, carried = self.score(x_t[None])
+        fired, state = self.neuron.step(score[0], state)
+        return self.multiply(fired[None], carried)[0], state
+
+
+class TokenQK(FiredGate):
+    """Q-K token attention (QKFormer): y = LIF(sum over a head's channels of q) * k, one gate for every head and token.
+
+    Zhou et al. QKFormer: Hierarchical Spiking Transformer using Q-K Attention. NeurIPS 2024,
+    arXiv 2403.16552. Its cost grows with N, not N^2.
+    """
+
+    parts = 2
+
+    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        q, k = self.split(x)
+        return q.unflatten(2, (self.heads, -1)).sum(3), k
+
+    def multiply(self, fired: Tensor, carried: Tensor) -> Tensor:
+        return (fired.unsqueeze(3) * carried.unflatten(2, (self.heads, -1))).flatten(2, 3)
+
+
+class ChannelQK(FiredGate):
+    """Q-K channel attention (QKFormer): y = LIF(sum over the tokens of q) * k, one gate for every channel."""
+
+    parts = 2
+
+    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        q, k = self.split(x)
+        return q.sum(dim=(3, 4), keepdim=True), k
+
+
+class SpikeDrivenSelfAttention(FiredGate):
+    """Spike-driven self attention (SDT): y = LIF(sum over the tokens of k * v) * q, one gate for every channel.
+
+    Yao et al. Spike-driven Transformer. NeurIPS 2023, arXiv 2307.01694. No products but AND; heads play no role.
+    """
+
+    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        q, k, v = self.split(x)
+        return (k * v).sum(dim=(3, 4), keepdim=True), q
+
+
+class SpatioTemporalSelfAttention(TokenProduct):
+    """Block-wise spatial-temporal attention (STAtten): the tokens of `chunk` steps are one set.
+
+        y = ((1 / H) sum over the chunk's tokens of v k^T) q        for every head, [d, d] times [d, chunk * N]
+
+    Lee et al. Spiking Transformer with Spatial-Temporal Attention. CVPR 2025, arXiv 2409.19764.
+
+    Args:
+        heads: see `TokenProduct`.
+        chunk: steps that are looked at together.
+
+    Differs from the released code: a last chunk may be shorter, where T is no multiple of `chunk` (there an error).
+    """
+
+    looks_at_steps = "all"
+
+    def __init__(self, heads: int = 1, chunk: int = 2) -> None:
+        super().__init__(heads)
+        check_positive("SpatioTemporalSelfAttention", chunk=chunk)
+        self.chunk = chunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self._attend(steps) for steps in x.split(self.chunk)])
+
+    def _attend(self, x: Tensor) -> Tensor:
+        """The steps of one chunk, [t, B, 3C, H, W] -> [t, B, C, H, W]."""
+        t, H = len(x), x.shape[3]
+        q, k, v = (self.by_head(part).movedim(0, -2).flatten(-2) for part in self.split(x))
+        y = ((v @ k.transpose(-1, -2)) / H) @ q
+        y = y.unflatten(-1, (t, -1)).movedim(-2, 0)
+        return y.reshape(t, x.shape[1], -1, *x.shape[3:])
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, chunk={self.chunk}"
