@@ -21,6 +21,7 @@ from energy_table import energy_table
 from events_table import events_tables
 from experiments import EXPERIMENTS
 from pages import ROOT, rewrite, spread, table
+from papers_table import papers_table
 from saccade.ablate import MATCHED, compare, read_records, summarise
 from saccade.ablate.grid import label
 from saccade.report.ablation import cells as ablation_cells
@@ -201,6 +202,7 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 FILES: dict[str, Callable[[Path], str]] = {
     "README.md": readme,
     "docs/results.md": page,
+    "docs/papers.md": papers_table,
     "docs/inside.md": deletion_table,
     "docs/data-events.md": lambda results: events_tables(),
 }

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# What the tests name on command lines is not remembered as the user's.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="saccade-tests-")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from saccade.engines import Residual, explain
+    from saccade.engines import Residual, explain, stream
     from saccade.engines.inference import deploy
     from saccade.models import Sequential, create_model, list_models, list_weights, load_official, weights_card
     from saccade.nn import IF, LIF, PLIF
@@ -32,6 +32,7 @@ _HOME = {
     "PLIF": "saccade.nn",
     "Residual": "saccade.engines",
     "Sequential": "saccade.models",
+    "stream": "saccade.engines",
     "weights_card": "saccade.models",
 }
 
@@ -47,6 +48,7 @@ __all__ = [  # noqa: RUF022  the order of the README
     "Residual",
     "explain",
     "deploy",
+    "stream",
     "IF",
     "LIF",
     "PLIF",

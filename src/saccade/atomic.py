@@ -5,17 +5,22 @@ Whoever reads `path` sees the old content or the new one, also after a crash or 
 
 from __future__ import annotations
 
+import glob
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SUFFIX = ".part"
+# Whoever is still writing has written since.
+STALE_S = 3600.0
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to; on leaving without an error it becomes `path`, on disk for good."""
+    _remove_stale(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
     try:
         yield temporary
@@ -37,6 +42,14 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what killed writers left behind in a folder."""
     for leftover in folder.glob(f".*{SUFFIX}"):
         leftover.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    """Delete what a writer of this path left behind when it was killed, if nobody has touched it for an hour."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{SUFFIX}"):
+        with suppress(OSError):  # another process may be doing the same
+            if time.time() - leftover.stat().st_mtime > STALE_S:
+                leftover.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

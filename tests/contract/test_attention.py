@@ -22,7 +22,7 @@ from saccade.nn.attention import (
     register_attention,
 )
 from saccade.nn.conv1d import LowerConv1d, LowerConv2d
-from saccade.nn.neuron import LIF
+from saccade.nn.neuron import LIF, Neuron
 
 NAMES = list_attention()
 FIXED = [name for name in NAMES if attention_class(name).fixed_steps]
@@ -31,6 +31,7 @@ OF_MEANS = [name for name in NAMES if attention_class(name).needs == "means"]
 POSITIVE = [name for name in NAMES if attention_class(name).positive]
 CAUSAL = [name for name in NAMES if "causal" in attention_options(name)]
 FROM_CURRENT = [name for name in NAMES if attention_class(name).source == "current"]
+FIRING = [name for name in NAMES if any(isinstance(m, Neuron) for m in create_attention(name, 6, 4).modules())]
 LEARNED = [name for name in NAMES if name != "none"]
 SHAPES = [(4, 2, 6, 5, 3), (1, 3, 7, 4, 4), (5, 2, 3, 1, 1), (3, 2, 1, 4, 2), (1, 1, 1, 1, 1)]
 
@@ -66,22 +67,23 @@ def message(text: str) -> str:
 
 
 def test_the_registry_is_what_the_manual_says() -> None:
-    names = "none tla cla tcja txa tna dta ta ca sa tca tsa csa tcsa tasnn gac se eca cbam"
+    names = "none tla cla tcja txa tna dta ta ca sa tca tsa csa tcsa tasnn gac fsta stca stsc qk se eca cbam"
     assert names.split() == NAMES
 
 
 @every_shape
 @every_module
 def test_forward_is_gate_times_spikes(name: str, shape: tuple[int, ...]) -> None:
-    module = build(name, channels=shape[2], steps=shape[0])
+    module = build(name, channels=shape[2], steps=shape[0]).eval()
     spikes, current = signal(*shape)
     gate, y = module.gate(spikes, current), module(spikes, current)
     assert y.shape == shape
     assert y.dtype == gate.dtype == torch.float64
     assert torch.broadcast_shapes(gate.shape, shape) == shape
     assert torch.equal(y, gate * spikes)
-    assert gate.min() >= 0
-    assert gate.max() <= 1
+    if module.positive:
+        assert gate.min() >= 0
+        assert gate.max() <= 1
     assert (gate == 1).all() == (name == "none")
 
 
@@ -105,10 +107,10 @@ def test_none_is_the_identity() -> None:
 
 
 @pytest.mark.parametrize("shape", [(6, 2, 32, 5, 3), (3, 2, 1, 1, 1), (1, 1, 1, 1, 1)], ids=str)
-@every_module
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in FIRING])  # a surrogate may well vanish
 def test_gradients_reach_everything(name: str, shape: tuple[int, ...]) -> None:
     """With positive weights and a positive source every ReLU is open, so that no gradient may vanish."""
-    module = build(name, channels=shape[2], steps=shape[0])
+    module = build(name, channels=shape[2], steps=shape[0]).eval()  # a batch norm of equal values has no gradient
     for parameter in module.parameters():
         parameter.data.abs_().mul_(0.3)
     spikes, current = (torch.rand(shape, dtype=torch.float64, requires_grad=True) for _ in range(2))
@@ -120,7 +122,7 @@ def test_gradients_reach_everything(name: str, shape: tuple[int, ...]) -> None:
         assert tensor.grad.abs().sum() > 0, key
 
 
-@every_learned
+@pytest.mark.parametrize("name", [name for name in LEARNED if name not in FIRING])  # a spike's derivative is made up
 def test_gradient_is_the_derivative(name: str) -> None:
     module = build(name, channels=3, steps=2)
     current = torch.randn(2, 1, 3, 2, 2, dtype=torch.float64, requires_grad=True)
@@ -241,7 +243,7 @@ def test_float32_is_close_to_float64(name: str) -> None:
     torch.testing.assert_close(y.double(), module(spikes, current), rtol=1e-5, atol=1e-6)
 
 
-@every_module
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in FIRING])  # one rounding flips a spike
 def test_bfloat16_autocast(name: str) -> None:
     module = build(name, dtype=torch.float32)
     spikes, current = (x.requires_grad_() for x in signal(dtype=torch.float32))
@@ -286,7 +288,7 @@ def test_samples_do_not_see_each_other(name: str) -> None:
 
 @every_module
 def test_nothing_is_remembered(name: str) -> None:
-    module = build(name)
+    module = build(name).eval()
     spikes, current = signal()
     before = {key: value.clone() for key, value in module.state_dict().items()}
     first = module(spikes, current)
@@ -375,7 +377,7 @@ def test_gated_neuron(name: str) -> None:
     before = GatedNeuron(neuron, build(name, dtype=torch.float32, placement="current"))
     assert torch.equal(before(current), neuron(before.attention.gate(current) * current))
     assert set(before(current).unique().tolist()) == {0.0, 1.0}
-    assert name == "none" or set(after(current).unique().tolist()) != {0.0, 1.0}
+    assert name == "none" or (set(after(current).unique().tolist()) == {0.0, 1.0}) == (name in FIRING)
 
 
 @every_module

@@ -9,13 +9,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from saccade.nn.attention import Attention, attention_class, create_attention, list_attention
+from saccade.nn.attention import Attention, attention_class, attention_options, create_attention, list_attention
 from saccade.nn.attention.contract import resample
+from saccade.nn.neuron import Neuron
 
 NAMES = list_attention()
 FIXED = [name for name in NAMES if attention_class(name).fixed_steps]
 FREE = [name for name in NAMES if not attention_class(name).fixed_steps]
-ALONG_TIME = ("tla", "tcja", "txa", "dta")  # they convolve along time: zeros at its borders break what is constant
+
+
+def goes_along_time(name: str) -> bool:
+    """Whether a module convolves along time or fires: its borders break what is constant in time."""
+    fires = any(isinstance(module, Neuron) for module in create_attention(name, 6, 4).modules())
+    return fires or "kernel_time" in attention_options(name)
+
+
+ALONG_TIME = [name for name in NAMES if goes_along_time(name)]
 
 every_module = pytest.mark.parametrize("name", NAMES)
 

@@ -15,6 +15,7 @@ from saccade.ablate import Grid, parse_vary
 from saccade.cli.ablate import parse_ablate
 from saccade.cli.train import parse_train
 from saccade.data import CATALOG, DataRequest
+from saccade.models.network import chosen_places
 from saccade.nn.attention import Attention, NoAttention
 from saccade.recipes import get_recipe
 from saccade.train.build import build_model, check_names
@@ -68,8 +69,11 @@ def test_a_row_parses_and_builds(recipe, words):
         assert {name: option(gate, name) for name in experiment.attention_options} == experiment.attention_options
         placement = experiment.placement
         assert gate.placement == (gate.published_placement if placement == "published" else placement)
-    if "attention_place" in experiment.model_options:
-        assert (len(gates) > 1) == (experiment.model_options["attention_place"] == "blocks")
+    if "attention_at" in experiment.model_options:
+        at = experiment.model_options["attention_at"]
+        assert [name for name, gate in model.attention_modules().items() if gate in gates] == chosen_places(
+            at, list(model.gate_places())
+        )
 
 
 def option(gate: Attention, name: str) -> object:

@@ -17,7 +17,6 @@ WORDS = ["speedrun", "cifar10", "--data", "cifar10-jpeg", "--width", "0.06", "--
 
 
 def noted(request):
-
     splits = stand_in(request)
     return replace(splits, info=replace(splits.info, note=NOTE))
 

@@ -1,5 +1,8 @@
 """Whole networks against the released code, float64, 1e-9: outputs, input gradients, parameter gradients."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from golden import load
@@ -64,6 +67,22 @@ def test_gesture_network():
     network = build("dvsgesture_net", golden, attention="tcja")
     x = golden.input()
     check(network, golden, x, network(x.transpose(0, 1)).mean(0))
+
+
+def test_the_readme_says_which_networks_are_not_compared():
+    compared = {name.split("_")[0] for name in MSRESNET} | {model for model, _ in TCJA.values()}
+    compared |= {"dvsgesture_net", "fsvae"}
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (said,) = re.findall(r"every network but (.*?), for which no code was released", readme, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", said)) == set(saccade.list_models()) - compared
+
+
+def test_the_readme_says_whose_input_gradients_are_compared():
+    files = [*MSRESNET, *TCJA, "dvsgesture_tcja"]
+    have = {name for name in files if "grad_input0" in load(name).arrays}
+    assert have == {*MSRESNET, "vggsnn_tcja_cifar10dvs"}
+    assert all(load(name).gradients() for name in files)
+    assert [name for name in files if load(name).meta["train"]] == ["msresnet18_dta_static_train"]
 
 
 def test_wrong_checkpoint_is_refused():

@@ -14,7 +14,7 @@ import saccade
 PACKAGE = Path(saccade.__file__).parent
 
 # the sentences for users; writing files under a temporary name; how the CPU loops are compiled
-EVERYONE = {"errors", "atomic", "compiled"}
+EVERYONE = {"errors", "atomic", "compiled", "plugins"}
 LADDER = {
     "data": set(),
     "ops": set(),

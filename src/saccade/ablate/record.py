@@ -10,7 +10,7 @@ from typing import Any
 from saccade.train.run_folder import RunFolder, read_json
 
 #: of where it ran, not of what was run
-PRIVATE = ("data_root",)
+PRIVATE = ("code", "data_root")
 
 
 def make_record(run: Path, varied: Mapping[str, str], energy: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _measure(site: GatedNeuron, x: Tensor, steps: int, pool: nn.Module | None, r
     pooled = nn.Identity() if pool is None else TimeFolded(pool)
     copies = x.expand(steps, *x.shape[1:]).contiguous()
     last = packed(x).expand(steps, *x.shape[1:])
-    fused = Site(site.neuron, site.attention, pool, steps, as_bytes=False)  # type: ignore[arg-type]
+    fused = Site("site", site.neuron, site.attention, pool, steps, as_bytes=False)  # type: ignore[arg-type]
 
     def plain(current: Tensor) -> Tensor:
         return pooled(site.attention(loop(site.neuron, current), current))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 from saccade.chain.links import Link, NeuronLink
+from saccade.nn.attention.contract import Attention
 from saccade.nn.neuron import LIF
 
 WINDOW = 4  # neurons in a 2 x 2 window
@@ -49,7 +50,9 @@ def gate_commutes_with(link: NeuronLink, pool: str) -> bool:
     It may where it is one number per channel, and positive for a maximum.
     """
     gate = link.gate
-    return gate is not None and gate.needs == "means" and (pool == "average" or gate.positive)
+    if gate is None or type(gate).forward is not Attention.forward:  # more than a product with the gate
+        return False
+    return gate.needs == "means" and (pool == "average" or gate.positive)
 
 
 def is_plain_norm(norm: nn.Module | None) -> bool:

@@ -110,23 +110,26 @@ def main(words: Sequence[str]) -> int:
 
 
 def list_sets(words: Sequence[str]) -> int:
-    """All data sets, or where the files of one go."""
+    """All data sets, or where the files of one go, in every layout."""
     arguments = parse(ListArguments, words, "saccade data list", text=VERBS["list"][1])
 
-    from saccade.data import CATALOG
+    from saccade.data import CATALOG, check_data, list_data
     from saccade.data.augment import POLICIES
     from saccade.data.events import EVENT_SETS
 
     root = arguments.root
-    if arguments.name and arguments.name not in CATALOG:
-        raise unknown_name("data set", arguments.name, CATALOG)
-    chosen = [arguments.name] if arguments.name else sorted(CATALOG)
+    if arguments.name:
+        check_data(arguments.name)
+    chosen = [arguments.name] if arguments.name else list_data()
     rows = [(name, CATALOG[name].found_in(root), CATALOG[name].summary) for name in chosen]
     print(f"In {root.resolve()} (change it with --data-root or $SACCADE_DATA):\n{format_table(rows)}")
-    if arguments.name in EVENT_SETS:
-        _list_one(arguments.name, root)
-    elif not arguments.name:
-        print("\n`saccade data list NAME` says where recordings of an event camera go, and the hashes of the archives.")
+    if arguments.name:
+        if (where := CATALOG[arguments.name].where) is not None:
+            print(f"\n{where(root)}")
+        if arguments.name in EVENT_SETS:
+            _list_caches(arguments.name, root)
+    else:
+        print("\n`saccade data list NAME` says which files go where, in every layout that is taken, and their hashes.")
         policies = [(name, policy.summary) for name, policy in sorted(POLICIES.items())]
         print(f"\nAugmentation policies, besides standard (the data set's own) and none:\n{format_table(policies)}")
     return 0
@@ -214,11 +217,10 @@ def _help() -> str:
     return "\n".join(["usage: saccade data COMMAND [ARGUMENTS]    saccade data COMMAND --help", "", *lines])
 
 
-def _list_one(name: str, root: Path) -> None:
+def _list_caches(name: str, root: Path) -> None:
     from saccade.data.events import event_set
     from saccade.data.events.cache import caches
 
-    print(f"\n{event_set(name).where(root)}")
     for folder, index in caches(root, event_set(name)):
         (T, _, H, W), count = index["shape"], len(index["recordings"])
         print(f"\nFrames: T={T} by {index['frames']['by']}, {H}x{W}, of {count:,} recordings, in {folder}")

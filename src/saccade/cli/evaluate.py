@@ -11,6 +11,7 @@ import tyro
 
 from saccade.cli.arguments import check_count, parse
 from saccade.cli.inside import OpenRun
+from saccade.cli.own import open_experiment
 from saccade.errors import require
 from saccade.report.table import accuracy_text, format_table
 
@@ -24,6 +25,8 @@ class EvalArguments:
 
     run_dir: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of a finished run."""
+    code: Path | None = None
+    """File of your own that the network, its attention or the data need; default: the run's, if you ran it before."""
     data_root: str | None = None
     """Folder that holds the data sets; default: the run's."""
     steps: int | None = None
@@ -57,11 +60,9 @@ def main(words: Sequence[str]) -> int:
     from saccade.train.device import choose_machine
     from saccade.train.evaluate import evaluate
     from saccade.train.losses import build_loss
-    from saccade.train.run_folder import find_run
 
-    folder = find_run(arguments.run_dir)
+    folder, experiment = open_experiment(arguments.run_dir, arguments.code)
     model, card = load_weights(folder.path, backend=arguments.backend)
-    experiment = folder.read_config()
     if generates(experiment.model):
         raise ValueError(
             f"{experiment.model} does not classify; score it with: saccade generate {folder.path} --metrics"

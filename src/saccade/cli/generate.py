@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from saccade.cli.arguments import check_count, parse
+from saccade.cli.own import open_experiment
 from saccade.errors import require
 from saccade.report.grid import save_grid
 from saccade.report.table import format_table
@@ -42,6 +43,8 @@ class GenerateArguments:
     Inception weights are at hand, firing rates and energy of encoder, posterior, prior and decoder."""
     inception: Path | None = None
     """File of the Inception weights; default: where torch hub would put them."""
+    code: Path | None = None
+    """File of your own that the network, its attention or the data need; default: the run's, if you ran it before."""
     data_root: str | None = None
     """Folder that holds the data sets; default: the run's."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -76,10 +79,8 @@ def main(words: Sequence[str]) -> int:
 def _load(arguments: GenerateArguments) -> tuple[FSVAE, Experiment]:
     from saccade.models.fsvae import FSVAE
     from saccade.models.weights import load_weights
-    from saccade.train.run_folder import find_run
 
-    folder = find_run(arguments.run_dir)
-    experiment = folder.read_config()
+    folder, experiment = open_experiment(arguments.run_dir, arguments.code)
     model, _ = load_weights(folder.path, backend=arguments.backend)
     if not isinstance(model, FSVAE):
         raise ValueError(

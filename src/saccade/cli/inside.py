@@ -12,6 +12,7 @@ import tyro
 
 from saccade.atomic import replacing, write_text
 from saccade.cli.arguments import check_count, parse
+from saccade.cli.own import open_experiment
 from saccade.errors import require
 from saccade.report.content import PROBE
 
@@ -31,6 +32,8 @@ class InsideArguments:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")] = ()
     """Folders of finished runs."""
+    code: Path | None = None
+    """File of your own that the network, its attention or the data need; default: the run's, if you ran it before."""
     data_root: str | None = None
     """Folder that holds the data sets; default: the run's."""
     batch_size: int | None = None
@@ -123,12 +126,10 @@ def open_run(path: Path, arguments: InsideArguments) -> OpenRun:
     from saccade.models.weights import load_weights
     from saccade.train.build import build_loaders
     from saccade.train.device import choose_device
-    from saccade.train.run_folder import find_run
 
-    folder = find_run(path)
+    _, experiment = open_experiment(path, arguments.code)
     device = choose_device(arguments.device)
     model, card = load_weights(path)
-    experiment = folder.read_config()
     experiment = replace(
         experiment,
         data_root=arguments.data_root or experiment.data_root,

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from saccade.cli.arguments import parse
+from saccade.cli.own import own_recipe
 from saccade.recipes import get_recipe, list_recipes, recipe_entry, recipe_text
 from saccade.recipes.registry import UNCHECKED
 from saccade.report.table import format_table
@@ -19,12 +20,13 @@ class RecipesArguments:
     """What to show."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
-    """One recipe, to see its text and its fields; without it, all are listed."""
+    """One recipe, to see its text and its fields, also FILE.py or FILE.py:NAME; without it, all are listed."""
 
 
 def main(words: Sequence[str]) -> int:
     """List all recipes, or print one."""
     name = parse(RecipesArguments, words, "saccade recipes", text="List the recipes, or say what one of them is.").name
+    _, name = own_recipe(name, None)
     print(_one(name) if name else _all())
     return 0
 

@@ -11,12 +11,14 @@ from typing import Annotated, TypeVar
 import tyro
 
 from saccade.cli.arguments import Options, parse
+from saccade.cli.own import own_recipe
 from saccade.errors import require
+from saccade.plugins import run_recorded
 from saccade.recipes import get_recipe, list_recipes, papers_score, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
-from saccade.train.config import Experiment
-from saccade.train.run_folder import RunFolder, default_run_dir, open_run
+from saccade.train.config import Experiment, from_dict
+from saccade.train.run_folder import RunFolder, default_run_dir, open_run, read_json
 
 DEFAULT_RECIPE = "digits-dta"
 
@@ -26,11 +28,13 @@ class RecipeArguments(Experiment):
     """An experiment, by its recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
-    """Recipe to start from; every option below changes one of its fields."""
+    """Recipe to start from, of the package or of a file of your own (FILE.py or FILE.py:NAME). Every option below
+    changes one of its fields."""
     attention_options: Options = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
     model_options: Options = field(default_factory=dict)
     """Further arguments of the network, e.g. dropout 0.5."""
+    code_sha256: tyro.conf.Suppress[str | None] = None
 
     def experiment(self) -> Experiment:
         """The experiment alone."""
@@ -48,6 +52,8 @@ class TrainArguments(RecipeArguments):
     """Folder of the run, made by it; default: runs/RECIPE/<time>."""
     resume: bool = False
     """Go on with the run in the folder, with its own settings, or start one if there is none."""
+    config: Path | None = None
+    """config.json of a run to repeat, instead of a recipe."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -80,11 +86,16 @@ def main(words: Sequence[str]) -> int:
 def parse_train(words: Sequence[str]) -> TrainArguments:
     """The arguments, with the defaults of the recipe or of the run that is to go on."""
     text = f"Train a network by recipe: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE})."
-    return parse_recipe(TrainArguments, words, "saccade train", text, _resumed)
+    return parse_recipe(TrainArguments, words, "saccade train", text, _recorded)
 
 
-def _resumed(arguments: TrainArguments) -> Experiment | None:
-    """The experiment of the run in the folder, if there is one to go on with."""
+def _recorded(arguments: TrainArguments, recipe: str) -> Experiment | None:
+    """The experiment of the run that is to be repeated, or gone on with."""
+    if arguments.config is not None:
+        there = from_dict(read_json(arguments.config))
+        if recipe not in ("", there.recipe):
+            raise ValueError(f"{arguments.config} is of recipe {there.recipe!r}, not {recipe!r}. Leave one out.")
+        return there
     if not arguments.resume:
         return None
     if arguments.run_dir is None:
@@ -93,9 +104,9 @@ def _resumed(arguments: TrainArguments) -> Experiment | None:
     if not folder.config.is_file():
         return None
     there = folder.read_config()
-    if arguments.recipe and there.recipe != arguments.recipe:
+    if recipe not in ("", there.recipe):
         raise ValueError(
-            f"{folder.path} holds a run of recipe {there.recipe!r}, not {arguments.recipe!r}. Choose another --run-dir."
+            f"{folder.path} holds a run of recipe {there.recipe!r}, not {recipe!r}. Choose another --run-dir."
         )
     return there
 
@@ -105,7 +116,7 @@ def parse_recipe(
     words: Sequence[str],
     prog: str,
     text: str,
-    start_of: Callable[[A], Experiment | None] = lambda _: None,
+    start_of: Callable[[A, str], Experiment | None] = lambda *_: None,
 ) -> A:
     """Parse twice: first to learn where to start from, then with the defaults that this brings.
 
@@ -114,19 +125,28 @@ def parse_recipe(
         words: the command line behind the verb.
         prog: program and verb, for the help.
         text: first paragraph of the help.
-        start_of: what the first parse starts from, if not from its recipe.
+        start_of: from the first parse and the recipe's name (or ""), an experiment to start from instead of a recipe.
+
+    A file of the user's own, named as the recipe or by --code, is run before anything is looked up by name.
     """
     asked_for_help = [word for word in words if word in ("-h", "--help")]
     words = [word for word in words if word not in asked_for_help]
     first = parse(kind, words, prog, kind(**{**asdict(get_recipe(DEFAULT_RECIPE)), "recipe": ""}))
-    recipe = get_recipe(first.recipe or DEFAULT_RECIPE)
-    start = start_of(first) or recipe
-    text += (
-        f"\n\nThe defaults below are those of {start.recipe}: {recipe_text(start.recipe).splitlines()[0]} "
-        f"More about it: saccade recipes {start.recipe}"
-    )
+    code, recipe = own_recipe(first.recipe, first.code)
+    start = start_of(first, recipe)
+    if start is not None and start.code and code is None:
+        run_recorded(start.code, start.code_sha256 or "", f"The run of {start.recipe}")
+    start = start or get_recipe(recipe or DEFAULT_RECIPE)
+    if start.recipe in list_recipes():
+        text += (
+            f"\n\nThe defaults below are those of {start.recipe}: {recipe_text(start.recipe).splitlines()[0]} "
+            f"More about it: saccade recipes {first.recipe or start.recipe}"
+        )
     arguments = parse(kind, [*words, *asked_for_help], prog, kind(**asdict(start)), text)
     arguments.recipe = start.recipe
+    arguments.code, arguments.code_sha256 = start.code, start.code_sha256
+    if code is not None:
+        arguments.code, arguments.code_sha256 = str(code.path), code.sha256
     arguments.model_options = {**start.model_options, **arguments.model_options}
     if arguments.attention == start.attention:
         arguments.attention_options = {**start.attention_options, **arguments.attention_options}

@@ -15,6 +15,10 @@ from torch.utils.data import Dataset
 
 from saccade.data.augment import STANDARD, check_policy
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
+
+# A slip in a number should not fill the machine.
+MOST_STEPS, MOST_SIZE = 2**16, 2**13
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,9 @@ class CatalogEntry:
     #: relative to the root, any one of them will do; none: needs no files
     folders: tuple[str, ...]
     #: its samples are sequences, e.g. of event counts; otherwise images
-    temporal: bool
+    temporal: bool = False
+    #: all layouts that are taken, in words, for a root
+    where: Callable[[Path], str] | None = None
 
     def found_in(self, root: Path) -> str:
         """Whether its files lie below the root, in words."""
@@ -99,7 +105,11 @@ CATALOG: dict[str, CatalogEntry] = {}
 
 
 def register_data(
-    name: str, summary: str, folder: str | tuple[str, ...] | None, temporal: bool = False
+    name: str,
+    summary: str,
+    folder: str | tuple[str, ...] | None,
+    temporal: bool = False,
+    where: Callable[[Path], str] | None = None,
 ) -> Callable[[LoadFunction], LoadFunction]:
     """Decorator for a loader function: make a data set available under `name`.
 
@@ -109,6 +119,7 @@ def register_data(
         folder: where its files lie below the root of all data sets, or several places of which one will do; None: it
             needs no files.
         temporal: its samples are sequences [T, C, H, W]; otherwise images [C, H, W].
+        where: says for a root which files go where; what `saccade data list NAME` prints.
 
     Raises:
         ValueError: the name is taken.
@@ -118,7 +129,7 @@ def register_data(
     def register(load: LoadFunction) -> LoadFunction:
         if name in CATALOG:
             raise ValueError(f"There is a data set {name!r} already ({CATALOG[name].summary}). Choose another name.")
-        CATALOG[name] = CatalogEntry(load, summary, folders, temporal)
+        CATALOG[name] = CatalogEntry(load, summary, folders, temporal, where)
         return load
 
     return register
@@ -126,7 +137,14 @@ def register_data(
 
 def list_data() -> list[str]:
     """The names that `load_data` takes."""
+    load_installed()
     return sorted(CATALOG)
+
+
+def check_data(name: str) -> None:
+    """ValueError with the nearest names for a data set that is not registered."""
+    if name not in list_data():
+        raise unknown_name("data set", name, CATALOG)
 
 
 def load_data(request: DataRequest) -> DataSplits:
@@ -136,13 +154,15 @@ def load_data(request: DataRequest) -> DataSplits:
         ValueError: unknown name (with the nearest ones), a request that the data set cannot meet, or unreadable files.
         FileNotFoundError: files are missing; the message says which go where.
     """
-    if request.name not in CATALOG:
-        raise unknown_name("data set", request.name, CATALOG)
+    check_data(request.name)
     check_policy(request.augment)
     if not 0 <= request.validation < 1:
         raise ValueError(f"validation is a share of the training part, from 0 up to 1, not {request.validation}.")
-    if request.steps < 1 or (request.size is not None and request.size < 1):
-        raise ValueError(f"steps and size must be 1 or more, but are steps={request.steps}, size={request.size}.")
+    if not 1 <= request.steps <= MOST_STEPS or not (request.size is None or 1 <= request.size <= MOST_SIZE):
+        raise ValueError(
+            f"steps must be from 1 to {MOST_STEPS:,} and size from 1 to {MOST_SIZE:,}, but are steps={request.steps}, "
+            f"size={request.size}."
+        )
     entry = CATALOG[request.name]
     if request.symmetric and entry.temporal:
         raise ValueError(f"Images in [-1, 1] were asked for, but {request.name!r} holds sequences. Choose images.")

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
-from saccade.data.memory import splits_in_memory
+from saccade.data.memory import require_room, splits_in_memory
 from saccade.data.split import split_every
 from saccade.errors import require
 
@@ -30,6 +30,8 @@ TRIANGLE = ((0.0, 0.0), (1.0, 0.5), (0.0, 1.0), (0.0, 0.0))
 FINE_STEPS = 60
 # Counts are divided by this, so that an active pixel is a current of about 1 in a frame.
 EVENTS_PER_UNIT = 4.0
+# The camera counts in float32: so many at a time.
+COUNTS_AT_ONCE = 2**25
 
 
 @register_data(
@@ -63,12 +65,16 @@ def load_digits(request: DataRequest) -> DataSplits:
 
 def record(digits: Tensor, steps: int, size: int) -> Tensor:
     """Intensities [N, 8, 8] from 0 to 1 -> event counts [N, T, 2, size, size] as uint8."""
+    require_room(len(digits) * steps * 2 * size * size, f"{len(digits):,} digits with {steps:,} frames each")
     side = round(size * DIGIT_SHARE)
     margin = size - side
-    scenes = F.interpolate(digits[:, None], (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
-    scenes = F.pad(scenes, (margin // 2, margin - margin // 2) * 2)[:, 0]
     swing = size * SWING_SHARE
     corners = [(swing * (down - 0.5), swing * (right - 0.5)) for down, right in TRIANGLE]  # centred on the canvas
     path = saccade_path(corners, max(FINE_STEPS, steps))
-    counts = simulate_camera(scenes, path, frames=steps)
-    return counts.clamp_(max=255).transpose(0, 1).contiguous().to(torch.uint8)
+    recorded = []
+    for few in digits.split(max(1, COUNTS_AT_ONCE // (steps * 2 * size * size))):
+        scenes = F.interpolate(few[:, None], (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
+        scenes = F.pad(scenes, (margin // 2, margin - margin // 2) * 2)[:, 0]
+        counts = simulate_camera(scenes, path, frames=steps)
+        recorded.append(counts.clamp_(max=255).transpose(0, 1).to(torch.uint8))
+    return torch.cat(recorded)

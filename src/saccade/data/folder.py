@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from saccade.data.augment import STANDARD, Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
+from saccade.data.files import FileError, check_tree, printable, require_inside
 from saccade.data.images import IMAGE_SETS, scaling
 from saccade.data.memory import splits_in_memory
 from saccade.data.split import split_last
@@ -31,6 +32,12 @@ DEFAULT_SIZE = 224
 CROP_SHARE = 0.875
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+# What is taken for an image, by name and by content; Pillow would also run the programs in PostScript files.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
+# Above, a small file may take all memory once it is decoded.
+MOST_PIXELS = 2**26
+
 Sample = tuple[str, int]
 
 
@@ -40,7 +47,8 @@ def load_folder(request: DataRequest) -> DataSplits:
 
     Raises:
         FileNotFoundError: no train or no val/test folder, or a class without images.
-        ValueError: classes of the two parts differ, an image cannot be read, or small images of several sizes.
+        ValueError: classes of the two parts differ, an image cannot be read, leads out of the folder or is no file, or
+            small images of several sizes.
     """
     root = request.root_or_default
     return _load(request, root, IMAGENET_MEAN, IMAGENET_STD, f"images of the folder {root.resolve().name}")
@@ -56,7 +64,7 @@ def load_cifar10_jpeg(request: DataRequest) -> DataSplits:
 
 def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> DataSplits:
     train, test, classes = _list_parts(root)
-    first = _decode(train[0][0]).size
+    first = decode_image(train[0][0]).size
     small = max(first) <= SMALL_SIDE and (request.size or 0) <= SMALL_SIDE
     width, height = first if small and request.size is None else (request.size or DEFAULT_SIZE,) * 2
     info = DataInfo(request.name, len(classes), 3, (height, width), False, tuple(classes), note)
@@ -70,7 +78,6 @@ def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> D
 
 def _list_parts(root: Path) -> tuple[list[Sample], list[Sample], list[str]]:
     """(path, class index) of the training and of the test part, and the class names."""
-    datasets = require("torchvision.datasets", "train")
     second = next((name for name in ("test", "val") if (root / name).is_dir()), None)
     if not (root / "train").is_dir() or second is None:
         raise FileNotFoundError(
@@ -78,24 +85,53 @@ def _list_parts(root: Path) -> tuple[list[Sample], list[Sample], list[str]]:
             f"but in ROOT = {root} there is no {'val or test' if (root / 'train').is_dir() else 'train'} folder. "
             "Say where the images are with --data-root DIR or the variable SACCADE_DATA."
         )
-    train, test = (datasets.ImageFolder(str(root / part)) for part in ("train", second))
-    if train.classes != test.classes:
-        odd = sorted(set(train.classes) ^ set(test.classes))
+    parts = [_list_classes(root / part, root) for part in ("train", second)]
+    if odd := sorted(set(parts[0]) ^ set(parts[1])):
         raise ValueError(
             f"{root / 'train'} and {root / second} must have the same class folders, but these are in one only: "
-            f"{', '.join(odd[:10])}{', ...' if len(odd) > 10 else ''}. Add or remove them."
+            f"{', '.join(map(printable, odd[:10]))}{', ...' if len(odd) > 10 else ''}. Add or remove them."
         )
-    return train.samples, test.samples, train.classes
+    train, test = ([(path, label) for label, images in enumerate(part.values()) for path in images] for part in parts)
+    return train, test, list(parts[0])
 
 
-def _decode(path: str) -> Any:
+def _list_classes(part: Path, root: Path) -> dict[str, list[str]]:
+    """The images of every class folder and of the folders in it, by name."""
+    classes = {}
+    for folder in sorted(entry for entry in part.iterdir() if entry.is_dir()):
+        require_inside(folder, root.resolve())
+        images = [
+            str(Path(at, name))
+            for at, _, names in sorted(os.walk(folder))  # which follows no links to other folders
+            for name in sorted(names)
+            if name.lower().endswith(SUFFIXES)
+        ]
+        if not images:
+            raise FileNotFoundError(
+                f"The class {printable(folder.name)} has no images in {printable(folder)}. Images end in "
+                f"{', '.join(SUFFIXES)}. Add some, or remove the folder, in all parts."
+            )
+        check_tree(map(Path, images), root)
+        classes[folder.name] = images
+    if not classes:
+        raise FileNotFoundError(f"There are no class folders in {part}. Images lie in {part}/<class>/<image>.")
+    return classes
+
+
+def decode_image(path: str) -> Any:
     """The image as RGB, or an error that names the file."""
     image_module = require("PIL.Image", "train")
     try:
-        with image_module.open(path) as image:
+        with image_module.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise FileError(Path(path), f"it has {width} x {height} pixels, and {MOST_PIXELS:,} are the most.")
             return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
-        raise ValueError(f"Cannot read the image {path} ({error}). Replace or delete it.") from error
+    except FileError:
+        raise
+    except Exception as error:  # what Pillow raises for broken files is of many types
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"Cannot read the image {printable(path)} ({said}). Replace or delete it.") from error
 
 
 def decode_all(
@@ -111,7 +147,7 @@ def decode_all(
     def read(indices: range) -> None:
         for index in indices:
             path = samples[index][0]
-            image = _decode(path)
+            image = decode_image(path)
             if wanted is not None:
                 image = image.resize(wanted, bilinear)
             elif image.size != expected:
@@ -143,7 +179,7 @@ class ImageFiles(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         path, label = self.samples[index]
-        return self.transform(_decode(path)), label
+        return self.transform(decode_image(path)), label
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from saccade.data.split import split_last
 
 # Resizing goes through a few thousand images at a time, so that its copies stay small.
 CHUNK = 4096
+MOST_BYTES = 2**35
 
 
 class ImageTensors(Dataset):
@@ -87,10 +88,20 @@ class ImageTensors(Dataset):
         return list(zip(x, labels.tolist(), strict=True))
 
 
+def require_room(nbytes: int, what: str) -> None:
+    """ValueError for samples that are not to be held in memory."""
+    if nbytes > MOST_BYTES:
+        raise ValueError(
+            f"{what} take {nbytes / 2**30:,.1f} GiB, and {MOST_BYTES // 2**30} are the most that is held in memory. "
+            "Ask for fewer steps or a smaller size."
+        )
+
+
 def resize(images: Tensor, size: int | None) -> Tensor:
     """uint8 images [N, C, H, W] -> [N, C, size, size], bilinear, antialiased where they shrink; None leaves them."""
     if size is None or images.shape[-2:] == (size, size):
         return images
+    require_room(len(images) * images.shape[1] * size * size, f"{len(images):,} images of {size} x {size} pixels")
     chunks = [F.interpolate(c, (size, size), mode="bilinear", antialias=True) for c in images.split(CHUNK)]
     return torch.cat(chunks)
 

@@ -27,7 +27,7 @@ from saccade.chain.patterns import (
 )
 from saccade.engines.nodes import compose, convolve_frames, folded, normalise_once
 from saccade.engines.recompute import recomputed
-from saccade.nn.folding import fold_time, unfold_time
+from saccade.nn.folding import fold_time, regular_gradient, unfold_time
 from saccade.nn.neuron import LIF
 from saccade.ops.lif import cpu
 
@@ -122,7 +122,7 @@ class Flow:
 
     def frames(self) -> Tensor:
         """Everything applied, [T*B, C, H, W]."""
-        y = self.y if self.norm is None else self.norm(self.y)
+        y = self.y if self.norm is None else regular_gradient(self.norm(self.y))
         return folded(y.expand(self.steps, *y.shape)) if self.static else y
 
     def sequence(self) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from saccade.nn.folding import fold_time
+from saccade.nn.folding import fold_time, regular_gradient
 from saccade.nn.neuron import LIF
 from saccade.ops.composite import Composite, Plan, batch_moments
 from saccade.ops.ran import note_ran
@@ -51,13 +51,13 @@ def normalise_once(norm: nn.BatchNorm2d, y: Tensor, steps: int) -> Tensor:
     were: it moves by var * n / (n - 1) with n = T * B * H * W.
     """
     if not norm.training:
-        return norm(y)
+        return regular_gradient(norm(y))
     n = y.numel() // y.shape[1]
     mean, variance = torch.zeros_like(norm.bias), torch.zeros_like(norm.bias)
     out = nn.functional.batch_norm(y, mean, variance, norm.weight, norm.bias, True, 1.0, norm.eps)
     with torch.no_grad():
         _move_statistics(norm, mean, variance * (steps * (n - 1) / (steps * n - 1)))
-    return out
+    return regular_gradient(out)
 
 
 def geometry_of(conv: nn.Conv2d) -> Geometry:

@@ -12,12 +12,11 @@ from torch import nn
 
 from saccade.engines import Links, Residual
 from saccade.models.blocks import ConvNorm
-from saccade.models.network import TCJA_FAMILY, Classifier
+from saccade.models.network import Classifier
 from saccade.models.registry import register_model
+from saccade.nn.attention import attention_class
 from saccade.nn.neuron import LIF
 from saccade.nn.shape import SpaceMean
-
-PLACES = ("auto", "stem", "blocks")
 
 #: the released blocks register layers twice, as `conv1` and inside `conv1_s`, and norms as `bn` and `seqbn`
 BLOCK_KEYS = (
@@ -74,12 +73,13 @@ class MSBlock(Residual):
 class MSResNet(Classifier):
     """Stem conv - BN - LIF (gated) - stages of MSBlocks - LIF - average pool - linear, at every step. Any input size.
 
+    Where the gates stand: TLA, CLA and TCJA in every block, on the spikes between its two convolutions
+    ("stages.*.neuron2", our reading of TCJA's "under each block", for which no code was released); all others on the
+    stem's neuron ("stem_neuron": DTA, GAC). `attention_at` puts them elsewhere.
+
     Args:
         layout: per stage (channels, blocks, stride).
         stem: (kernel, stride) of the first convolution.
-        attention_place: "stem" (one gate, on the stem's neuron: DTA, GAC), "blocks" (one in every block, on the
-            spikes between its two convolutions: our reading of TCJA's "under each block", for which no code was
-            released) or "auto": blocks for TLA, CLA and TCJA, the stem for all others.
         stem_neuron: False drops the stem's LIF.
 
     `msresnet34` has the strides that were released (1, 1, 2, 2 after a stem of stride 2: feature maps of 112, 112, 56
@@ -96,12 +96,16 @@ class MSResNet(Classifier):
         *,
         layout: tuple[tuple[int, int, int], ...],
         stem: tuple[int, int],
-        attention_place: str = "auto",
         stem_neuron: bool = True,
         **common: Any,
     ) -> None:
         super().__init__(**common)
-        on_stem = self._place(attention_place, stem_neuron) == "stem"
+        on_stem = attention_class(self.attention).family != "tcja"
+        if on_stem and not stem_neuron and self.attention != "none":
+            raise ValueError(
+                f"attention={self.attention!r} gates the stem's neuron, which stem_neuron=False removes. Keep "
+                'stem_neuron=True, or use attention_at="stages.*.neuron2".'
+            )
         layers = [(rf"^layer{i + 4 - len(layout)}\.", f"stages.{i}.") for i in range(len(layout))]
         self.official_keys = (*layers, *BLOCK_KEYS, *STEM_KEYS)
 
@@ -126,18 +130,6 @@ class MSResNet(Classifier):
 
     def _lif(self) -> LIF:
         return LIF(backend=self.backend)
-
-    def _place(self, place: str, stem_neuron: bool) -> str:
-        if place not in PLACES:
-            raise ValueError(f"attention_place must be one of {', '.join(PLACES)}, not {place!r}.")
-        if place == "auto":
-            place = "blocks" if self.attention in TCJA_FAMILY else "stem"
-        if place == "stem" and not stem_neuron and self.attention != "none":
-            raise ValueError(
-                f"attention={self.attention!r} gates the stem's neuron, which stem_neuron=False removes. "
-                "Keep stem_neuron=True, or use attention_place='blocks'."
-            )
-        return place
 
     def links(self) -> Links:
         yield from ((name, getattr(self, name)) for name in ("stem", "stem_neuron", "stages", "neuron"))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from saccade.chain import Chain, LayerLink, NeuronLink, ResidualLink
 from saccade.engines import Chained
-from saccade.nn.attention import Attention, GatedNeuron, attention_options, create_attention
+from saccade.nn.attention import Attention, GatedNeuron, attention_class, attention_options, create_attention
 from saccade.nn.attention.contract import check_positive
-
-#: the modules that take TCJA's published kernel widths
-TCJA_FAMILY = ("tla", "cla", "tcja")
+from saccade.nn.self_attention import TokenProduct
 
 
 class SpikingNetwork(nn.Module):
@@ -39,6 +40,8 @@ class SpikingNetwork(nn.Module):
     kind: ClassVar[str]
     #: released key -> our key, as ordered (pattern, replacement) pairs; see `models.official`
     official_keys: tuple[tuple[str, str], ...] = ()
+    #: TCJA's published kernel widths in this network, for gates that are put elsewhere than published
+    tcja_kernels: Mapping[str, int] = {}
     #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
     pools_input: ClassVar[bool] = False
     #: whether it averages over height and width before its last layer, and so takes frames of any size
@@ -82,10 +85,7 @@ class SpikingNetwork(nn.Module):
         `tcja_kernels` are the published kernel widths of TCJA at this place; the other modules keep their own
         defaults, and the user's options win.
         """
-        published = {}
-        if self.attention in TCJA_FAMILY:
-            known = attention_options(self.attention)
-            published = {k: v for k, v in (tcja_kernels or {}).items() if k in known}
+        published = kernels_for(self.attention, tcja_kernels or {})
         options = {**published, **self._attention_options}
         return GatedNeuron(neuron, create_attention(self.attention, channels, self.steps, **options))
 
@@ -144,6 +144,14 @@ class SpikingNetwork(nn.Module):
         return found
 
 
+def kernels_for(attention: str, tcja_kernels: Mapping[str, int]) -> dict[str, int]:
+    """Those of TCJA's kernel widths that an attention takes: none, unless it is one of TCJA's own modules."""
+    if attention_class(attention).family != "tcja":
+        return {}
+    known = attention_options(attention)
+    return {name: width for name, width in tcja_kernels.items() if name in known}
+
+
 class Classifier(SpikingNetwork, Chained):
     """Base of the networks that classify: [B, C, H, W] or [T, B, C, H, W] -> logits [T, B, K].
 
@@ -160,3 +168,70 @@ class Classifier(SpikingNetwork, Chained):
         a hook waits for is not computed again, nor is any under torch.compile, which chooses itself what it keeps.
         """
         self.grad_checkpointing = enable
+
+    def gate_places(self) -> dict[str, int]:
+        """Where a gate can stand: the neurons that fire frames, by name in the order of the network, and their C."""
+        return dict(_places(self.chain, self.in_channels))
+
+    def put_gates(self, attention: str, at: str, placement: str | None = None, **options: Any) -> Classifier:
+        """Put gates where `at` says, in place of those that stand there; returns self.
+
+        Args:
+            attention: a name of `list_attention()`.
+            at: places, separated by commas: a name or a pattern of `gate_places()` ("stages.*.neuron2", "neurons.5"),
+                "all", "first", "last", or "first:N" and "last:N".
+            placement: what the gates multiply; None: what their paper multiplies.
+            **options: the attention's own; TCJA's kernel widths are the network's published ones unless given.
+
+        Raises:
+            ValueError: a place that the network does not have, an unknown attention or option.
+        """
+        places = self.gate_places()
+        options = {**kernels_for(attention, self.tcja_kernels), "placement": placement, **options}
+        for name in chosen_places(at, list(places)):
+            neuron: Any = self.get_submodule(name)
+            gate = create_attention(attention, places[name], self.steps, **options)
+            if isinstance(neuron, GatedNeuron):
+                neuron.attention = gate
+            else:
+                self.set_submodule(name, GatedNeuron(neuron, gate))
+        self.attention = attention
+        return self
+
+
+def _places(chain: Chain, channels: int) -> Iterator[tuple[str, int]]:
+    """The neurons on frames, and the channels that they fire."""
+    for link in chain:
+        if isinstance(link, LayerLink):
+            if isinstance(link.core, nn.Linear):
+                return
+            channels = link.core.out_channels
+        elif isinstance(link, NeuronLink):
+            yield link.name, channels
+        elif isinstance(link.module, TokenProduct):
+            channels //= link.module.parts
+        elif isinstance(link, ResidualLink):
+            yield from _places(link.main, channels)
+            yield from _places(link.shortcut, channels)
+            cores = [inner.core for inner in (*link.main, *link.shortcut) if isinstance(inner, LayerLink)]
+            channels = cores[-1].out_channels if cores else channels
+
+
+def chosen_places(at: str, places: Sequence[str]) -> list[str]:
+    """The places that words choose, in the order of the network; see `Classifier.put_gates`."""
+    chosen: set[str] = set()
+    for word in (part.strip() for part in at.split(",")):
+        counted = re.fullmatch(r"(first|last)(?::(\d+))?", word)
+        if counted:
+            count = int(counted[2] or 1)
+            found = list(places[:count] if counted[1] == "first" else places[len(places) - min(count, len(places)) :])
+        else:
+            found = list(places) if word == "all" else fnmatch.filter(places, word)
+        if not found:
+            raise ValueError(
+                f"No neuron of the network is called {word!r}, so no gate can stand there. Places: "
+                f"{', '.join(places)}; "
+                'or "all", "first", "last", "first:N", "last:N", or a pattern such as "stages.*".'
+            )
+        chosen.update(found)
+    return [name for name in places if name in chosen]

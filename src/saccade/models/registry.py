@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saccade.errors import unknown_name
-from saccade.models.network import SpikingNetwork
+from saccade.models.network import Classifier, SpikingNetwork
+from saccade.plugins import load_installed, run_file
 
 N = TypeVar("N", bound=type[SpikingNetwork])
 
@@ -43,12 +44,13 @@ def register_model(name: str, defaults: dict[str, Any] | None = None, **preset: 
 
 def list_models() -> list[str]:
     """The names that `create_model` takes."""
+    load_installed()
     return sorted(_REGISTRY)
 
 
 def model_entry(name: str) -> ModelEntry:
     """The class and preset registered under `name`."""
-    if name not in _REGISTRY:
+    if name not in list_models():
         raise unknown_name("model", name, _REGISTRY)
     return _REGISTRY[name]
 
@@ -62,6 +64,8 @@ def model_defaults(name: str) -> dict[str, Any]:
             parameters = inspect.signature(cls.__init__).parameters.values()
             for parameter in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
                 found.setdefault(parameter.name, parameter.default)
+    if issubclass(entry.cls, Classifier):
+        found["attention_at"] = None
     return {option: entry.defaults.get(option, value) for option, value in found.items() if option not in entry.preset}
 
 
@@ -70,7 +74,9 @@ def model_options(name: str) -> list[str]:
     return list(model_defaults(name))
 
 
-def create_model(name: str | None = None, *, weights: Path | str | None = None, **options: Any) -> SpikingNetwork:
+def create_model(
+    name: str | None = None, *, weights: Path | str | None = None, code: Path | str | None = None, **options: Any
+) -> SpikingNetwork:
     """Build a network by name, or take a trained one.
 
         model = create_model("msresnet18", num_classes=10, steps=6, in_channels=3, attention="dta")
@@ -85,27 +91,56 @@ def create_model(name: str | None = None, *, weights: Path | str | None = None, 
             "hf:owner/repo/NAME.safetensors" on the Hugging Face hub. The network is built as its card says and
             returned in evaluation mode: call `.train()` to train on. Options that are given too must be what the card
             has; `backend` is free. Nothing is unpickled.
+        code: a file of your own that registers the network or its attention; it is run. Weights alone never run one
+            that you have not named before.
         **options: those of `SpikingNetwork`, which all networks take (`num_classes`, `steps`, `in_channels`,
-            `input_size`, `width`, `attention`, `attention_options`, `placement`, `backend`), and the network's own.
+            `input_size`, `width`, `attention`, `attention_options`, `placement`, `backend`), the network's own, and for
+            those that classify `attention_at`, the places of the gates where they are not the published ones: names or
+            patterns of neurons, "all", "first:2", "last:2"; see `Classifier.put_gates`.
 
     Raises:
         ValueError: unknown name or option (with the nearest ones), a value that makes no sense, options that contradict
             the weights' card, or weights that are damaged.
         FileNotFoundError: weights that are not there or cannot be fetched.
     """
+    if code is not None:
+        run_file(code)
     if weights is not None:
         return _with_weights(weights, name, options)
     if name is None:
         raise ValueError(f"create_model needs the name of a network ({', '.join(list_models())}), or weights=...")
     entry = model_entry(name)
     known = model_options(name)
+    options = _without_former(options)
     for option in options:
         if option not in known:
             raise unknown_name("option", option, known, of=f"model {name!r}")
     options = {**entry.defaults, **options}
-    model = entry.cls(**entry.preset, **options)
+    model = _built(entry, options)
     model.created_with = {"name": name, "placement": None, **options}
     return model
+
+
+def _built(entry: ModelEntry, options: dict[str, Any]) -> SpikingNetwork:
+    """The network; one whose gates stand elsewhere than published is built without any, and gets them afterwards."""
+    rest = dict(options)
+    at = rest.pop("attention_at", None)
+    if at is None:
+        return entry.cls(**entry.preset, **rest)
+    attention, given = rest.pop("attention", "none"), rest.pop("attention_options", None)
+    placement = rest.pop("placement", None)
+    model = entry.cls(**entry.preset, **rest)
+    assert isinstance(model, Classifier)
+    return model.put_gates(attention, at, placement, **(given or {}))
+
+
+def _without_former(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as they are called today; cards and configurations of 0.1.0 have `attention_place`."""
+    if "attention_place" not in options:
+        return options
+    places = {"auto": None, "stem": "stem_neuron", "blocks": "stages.*.neuron2"}
+    rest = {key: value for key, value in options.items() if key != "attention_place"}
+    return {**rest, "attention_at": places[options["attention_place"]]}
 
 
 def _with_weights(weights: Path | str, name: str | None, options: dict[str, Any]) -> SpikingNetwork:

@@ -34,14 +34,14 @@ class VGG(Classifier):
         super().__init__(**common)
         self.frame_size = required_size(self)
         in_channels = self.in_channels
-        kernels = {"kernel_time": self.tcja_kernel, "kernel_channel": self.tcja_kernel}
+        self.tcja_kernels = {"kernel_time": self.tcja_kernel, "kernel_channel": self.tcja_kernel}
         self.convs = nn.ModuleList()
         self.neurons = nn.ModuleList()
         for i, base in enumerate(CHANNELS):
             channels = self.scaled(base)
             self.convs.append(ConvNorm(in_channels, channels, bias=True))
             neuron = self.new_neuron()
-            self.neurons.append(self.gated(channels, neuron, kernels) if i in self.gated_convs else neuron)
+            self.neurons.append(self.gated(channels, neuron, self.tcja_kernels) if i in self.gated_convs else neuron)
             in_channels = channels
         self.pool = TimeFolded(nn.AvgPool2d(2))
         H, W = halved(type(self).__name__, self.frame_size, 4)

@@ -87,6 +87,7 @@ class PooledConvNet(Classifier):
     """
 
     bias: ClassVar[bool] = False
+    tcja_kernels = TCJA_44
 
     def __init__(
         self,
@@ -145,6 +146,8 @@ class BiasedConvNet(PooledConvNet):
 
     The layers of `caltech_net_tet`, with biases, kaiming fan-out convolutions, and TET's neuron: decay 0.5, gain 1,
     triangle surrogate, reset not detached.
+    Differs from the released code: there a dropout mask is drawn once and kept for the whole training, because its
+    training script never resets it; here every batch has its own.
     """
 
     bias = True

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from saccade.atomic import replacing, write_text
 from saccade.errors import require, unknown_name
 from saccade.models.network import SpikingNetwork
-from saccade.models.registry import model_defaults, recreate_model
+from saccade.models.registry import list_models, model_defaults, recreate_model
 from saccade.models.sources import CARD, locate
-from saccade.nn.attention import attention_class
+from saccade.nn.attention import attention_class, list_attention
+from saccade.plugins import package_of, run_recorded
 
 FORMAT = 1
 
@@ -47,8 +48,10 @@ def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) 
     tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in model.state_dict().items()}
     with replacing(path) as temporary:
         require("safetensors.torch", "train").save_file(tensors, temporary)
+    packages = {package_of(type(module).__module__) for module in (model, *model.attention_modules().values())}
     built_with = {key: value for key, value in model.created_with.items() if key != "backend"}
-    full = {"format": FORMAT, "model": built_with, **card, "sha256": _sha256(path)}
+    brought_by = {"packages": sorted(filter(None, packages))} if any(packages) else {}
+    full = {"format": FORMAT, "model": built_with, **brought_by, **card, "sha256": _sha256(path)}
     write_text(path.with_name(CARD), json.dumps(full, indent=2) + "\n")
 
 
@@ -69,6 +72,7 @@ def load_weights(
     """
     files = locate(source)
     card = read_card(files.card)
+    _bring_code(card, files.card)
     check_asked(card["model"], asked or {}, source)
     tensors = _read_tensors(files.weights)
     if card["sha256"] != _sha256(files.weights):
@@ -76,6 +80,28 @@ def load_weights(
     model = recreate_model({**card["model"], "backend": backend})
     _fill(model, tensors, files.weights)
     return model.eval(), card
+
+
+def _bring_code(card: dict[str, Any], path: Path) -> None:
+    """Have the code run that the card's network needs, if it is one that the user has named before."""
+    model = card["model"]
+    strange = [
+        f"{kind} {name!r}"
+        for kind, name, known in (
+            ("network", model.get("name"), list_models()),
+            ("attention", model.get("attention", "none"), list_attention()),
+        )
+        if name not in known
+    ]
+    if not strange:
+        return
+    code, packages = card.get("code"), card.get("packages")
+    if isinstance(code, dict):
+        run_recorded(str(code.get("file")), str(code.get("sha256")), f"{path} (for its {' and '.join(strange)})")
+    elif packages:
+        raise ValueError(
+            f"{path} needs {' and '.join(strange)} of {', '.join(map(str, packages))}, which is not installed here."
+        )
 
 
 def weights_card(source: Path | str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -12,7 +13,28 @@ def fold_time(x: Tensor) -> Tensor:
 
 def unfold_time(x: Tensor, steps: int) -> Tensor:
     """[T*B, ...] -> [T, B, ...]; no copy."""
-    return x.unflatten(0, (steps, -1))
+    return regular_gradient(x).unflatten(0, (steps, -1))
+
+
+def regular_gradient(x: Tensor) -> Tensor:
+    """x itself, whose gradient will have the strides that its memory format prescribes.
+
+    Views leave any stride they like along an axis of one entry, and torch's batch norm on the CPU (seen in torch
+    2.14.1) reads a channels-last gradient of a single frame wrongly then, if its input was contiguous: gradients off by
+    several times their size, in silence. More frames, or a GPU, are safe.
+    """
+    if x.ndim == 4 and len(x) == 1 and x.requires_grad and x.device.type == "cpu" and not _is_transformed():
+        x.register_hook(_with_regular_strides)
+    return x
+
+
+def _with_regular_strides(grad: Tensor) -> Tensor:
+    return grad.as_strided(grad.shape, (grad[0].numel(), *grad.stride()[1:]))
+
+
+def _is_transformed() -> bool:
+    """Whether torch.func or torch.compile is at work, which know no hooks on tensors."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 class TimeFolded(nn.Sequential):

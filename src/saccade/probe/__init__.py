@@ -8,11 +8,11 @@ from saccade.probe.cam import CAM, default_layer, grad_cam, upsample
 from saccade.probe.costs import CostTable, cost_table
 from saccade.probe.counting import count_operations
 from saccade.probe.deletion import DeletionScores, deletion_test
+from saccade.probe.early import EarlyAnswers, early_exit
 from saccade.probe.energy import EnergyReport, measure_energy, relu_twin
 from saccade.probe.firing import LayerFiring, measure_firing, record_spikes
 from saccade.probe.gates import Gate, gate_effect, read_gates
 from saccade.probe.predictions import Predictions, predict
-from saccade.probe.stream import EarlyAnswers, Stream, early_exit, gates_over_time
 
 __all__ = [
     "CAM",
@@ -24,7 +24,6 @@ __all__ = [
     "Gate",
     "LayerFiring",
     "Predictions",
-    "Stream",
     "anytime",
     "cost_table",
     "count_operations",
@@ -32,7 +31,6 @@ __all__ = [
     "deletion_test",
     "early_exit",
     "gate_effect",
-    "gates_over_time",
     "grad_cam",
     "measure_energy",
     "measure_firing",

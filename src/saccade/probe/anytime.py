@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saccade.engines.streaming import gates_over_time
 from saccade.models.network import SpikingNetwork
 from saccade.probe.hooks import device_of, probed
-from saccade.probe.stream import gates_over_time
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 

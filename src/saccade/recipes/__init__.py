@@ -18,11 +18,14 @@ from saccade.recipes.registry import (
     recipe,
     recipe_entry,
     recipe_text,
+    recipes_of,
 )
+from saccade.train.config import Experiment
 
 __all__ = [
     "ACCURACY",
     "RECONSTRUCTION",
+    "Experiment",
     "Figures",
     "Reported",
     "get_recipe",
@@ -31,4 +34,5 @@ __all__ = [
     "recipe",
     "recipe_entry",
     "recipe_text",
+    "recipes_of",
 ]

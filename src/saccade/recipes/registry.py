@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, overload
 
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences
 
 RecipeFunction = Callable[[], Experiment]
@@ -90,7 +91,13 @@ def recipe(
 
 def list_recipes() -> list[str]:
     """The names that `get_recipe` takes."""
+    load_installed()
     return list(_REGISTRY)
+
+
+def recipes_of(module: str) -> list[str]:
+    """The names that one module has registered."""
+    return [name for name, entry in _REGISTRY.items() if entry.function.__module__ == module]
 
 
 def get_recipe(name: str) -> Experiment:
@@ -100,12 +107,12 @@ def get_recipe(name: str) -> Experiment:
 
 def recipe_text(name: str) -> str:
     """What a recipe's docstring says: source, machine, cost, deviations."""
-    return inspect.cleandoc(recipe_entry(name).function.__doc__ or "")
+    return inspect.cleandoc(recipe_entry(name).function.__doc__ or "No description.")
 
 
 def recipe_entry(name: str) -> RecipeEntry:
     """All that is registered under a name; ValueError with the nearest names if there is none."""
-    if name not in _REGISTRY:
+    if name not in list_recipes():
         raise unknown_name("recipe", name, _REGISTRY)
     return _REGISTRY[name]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from saccade.data import CATALOG, BatchLoader, DataInfo, DataRequest, load_data, make_loader
+from saccade.data import BatchLoader, DataInfo, DataRequest, check_data, load_data, make_loader
 from saccade.data.augment import check_policy
 from saccade.errors import unknown_name
 from saccade.models import create_model
@@ -59,8 +59,7 @@ def check_names(experiment: Experiment) -> None:
             "Leave them out."
         )
     check_policy(e.augment)
-    if e.data not in CATALOG:
-        raise unknown_name("data set", e.data, CATALOG)
+    check_data(e.data)
 
 
 def generates(model: str) -> bool:

@@ -19,6 +19,10 @@ class Experiment:
 
     recipe: str
     """Name of the recipe this comes from."""
+    code: str | None = None
+    """File of one's own that registers recipes, networks, attention modules, losses or data sets."""
+    code_sha256: str | None = None
+    """Of its content."""
 
     # network
 
@@ -109,7 +113,7 @@ class Experiment:
 
 
 #: fields that a resumed run may change, because they say where and for how long it runs, not what is learned
-FREE_ON_RESUME = ("backend", "compile", "data_root", "device", "epochs", "grad_checkpointing", "workers")
+FREE_ON_RESUME = ("backend", "code", "compile", "data_root", "device", "epochs", "grad_checkpointing", "workers")
 
 
 def from_dict(values: dict[str, Any]) -> Experiment:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade.errors import unknown_name
+from saccade.plugins import load_installed
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 L = TypeVar("L", bound=Callable[..., Tensor])
@@ -41,6 +42,7 @@ def register_loss(name: str) -> Callable[[L], L]:
 
 def list_losses() -> list[str]:
     """The names that `build_loss` takes."""
+    load_installed()
     return list(_REGISTRY)
 
 
@@ -118,7 +120,7 @@ def build_loss(name: str, label_smoothing: float = 0.0, tet_lambda: float = 1e-3
     Raises:
         ValueError: unknown name, or label smoothing for a loss that does not take it.
     """
-    if name not in _REGISTRY:
+    if name not in list_losses():
         raise unknown_name("loss", name, _REGISTRY)
     takes = inspect.signature(_REGISTRY[name]).parameters
     if label_smoothing and "label_smoothing" not in takes:

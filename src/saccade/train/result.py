@@ -44,6 +44,8 @@ def finish(
         "score": {**report.score, **extended},
         **origin,
     }
+    if experiment.code is not None:
+        card["code"] = {"file": experiment.code, "sha256": experiment.code_sha256}
     save_weights(folder.weights, model, card)
     result = {
         "recipe": experiment.recipe,

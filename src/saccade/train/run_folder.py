@@ -132,6 +132,11 @@ def open_run(path: Path, experiment: Experiment, resume: bool) -> RunFolder:
 
 def _check_same(old: Experiment, new: Experiment, path: Path) -> None:
     changed = {k: v for k, v in differences(old, new).items() if k not in FREE_ON_RESUME}
+    if "code_sha256" in changed:
+        raise ValueError(
+            f"{new.code or old.code} is not the code that the run in {path} was started with. Put it back as it was, "
+            "or choose another --run-dir."
+        )
     if changed:
         listed = ", ".join(f"{name} ({was!r} there, {now!r} now)" for name, (was, now) in changed.items())
         raise ValueError(

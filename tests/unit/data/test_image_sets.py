@@ -15,8 +15,9 @@ import pytest
 import torch
 from torchvision import datasets
 
-from saccade.data import DataRequest, default_root, list_data, load_data, make_loader
-from saccade.data.images import IMAGE_SETS
+from saccade.cli import main
+from saccade.data import DataRequest, cifar_binary, default_root, list_data, load_data, make_loader
+from saccade.data.images import IMAGE_SETS, read_images
 
 PARTS = {"train": 40, "t10k": 20}
 
@@ -241,3 +242,76 @@ def test_the_real_mnist_is_normalised(tmp_path):
     assert abs(float(x.mean())) < 1e-3
     assert abs(float(x.std()) - 1) < 1e-3
     assert labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+def write_binary(root, version, classes, count=20):
+    """The binary version with so many images a file, and all of them as [N, 3, 32, 32] with labels."""
+    folder = root / version.folder
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    parts = {}
+    for part, names in (("train", version.train), ("test", version.test)):
+        images = rng.integers(0, 256, (len(names), count, 3, 32, 32), dtype=np.uint8)
+        labels = np.arange(len(names) * count, dtype=np.uint8).reshape(len(names), count) % classes
+        for name, these, theirs in zip(names, images, labels, strict=True):
+            before = np.full((count, version.label_bytes), 255, np.uint8)
+            before[:, -1] = theirs
+            (folder / name).write_bytes(np.concatenate([before, these.reshape(count, -1)], 1).tobytes())
+        parts[part] = images.reshape(-1, 3, 32, 32), labels.ravel()
+    (folder / version.names).write_text("\n".join(f"class {i}" for i in range(classes)) + "\n\n")
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "classes"), [("cifar10", cifar_binary.CIFAR10, 10), ("cifar100", cifar_binary.CIFAR100, 20)]
+)
+def test_reads_the_binary_versions(tmp_path, name, version, classes):
+    parts = write_binary(tmp_path, version, classes)
+    splits = load_data(DataRequest(name, tmp_path, augment="none"))
+    assert (splits.info.num_classes, splits.info.in_channels, splits.info.size) == (classes, 3, (32, 32))
+    assert splits.info.class_names[3] == "class 3"
+    assert splits.info.note == (
+        f"{20 * len(version.train)} training and 20 test images, of 50,000 and 10,000 in the whole set"
+    )
+    for dataset, part in ((splits.train, "train"), (splits.test, "test")):
+        images, labels = parts[part]
+        assert torch.equal(dataset.samples, torch.from_numpy(images))
+        assert dataset.labels.tolist() == labels.tolist()
+
+
+def test_damaged_binary_versions_are_refused(tmp_path):
+    write_binary(tmp_path, cifar_binary.CIFAR100, 20)
+    file = tmp_path / "cifar-100-binary/test.bin"
+    sound = file.read_bytes()
+    for content, sentence in (
+        (sound[:-1], "no whole number of records of 3074 bytes"),
+        (b"", "no whole number of records"),
+        (sound[:1] + b"\x63" + sound[2:], "it has the label 99, but fine_label_names.txt names 20"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=sentence):
+            load_data(DataRequest("cifar100", tmp_path))
+
+
+@pytest.mark.parametrize("name", IMAGE_SETS)
+def test_what_is_missing_names_every_layout(tmp_path, name, capsys):
+    with pytest.raises(FileNotFoundError) as missing:
+        load_data(DataRequest(name, tmp_path))
+    assert main(["data", "list", name, "--data-root", str(tmp_path)]) == 0
+    for folder in IMAGE_SETS[name].folders:
+        assert str(tmp_path / folder) in str(missing.value)
+    listed = capsys.readouterr().out
+    assert all(str(tmp_path / folder) in listed for folder in IMAGE_SETS[name].folders)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_real_binary_versions(name):
+    """Mean and deviation are the published ones."""
+    root = os.environ.get("SACCADE_DATA")
+    if not root or not IMAGE_SETS[name].binary.is_in(Path(root)):
+        pytest.skip("needs the binary version below SACCADE_DATA")
+    train = read_images(name, Path(root), train=True)
+    assert train.images.shape == (50_000, 3, 32, 32)
+    means = [float(train.images[:, c].double().mean()) / 255 for c in range(3)]
+    assert means == pytest.approx(IMAGE_SETS[name].mean, abs=1e-4)
+    assert torch.bincount(train.labels).unique().tolist() == [50_000 // len(train.classes)]

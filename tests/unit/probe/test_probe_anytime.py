@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 import saccade
+from saccade.engines import Stream
+from saccade.engines.streaming import gates_over_time
 from saccade.models.network import Classifier
 from saccade.nn.attention import create_attention
 from saccade.nn.shape import Flat
-from saccade.probe import Stream, anytime, early_exit, gates_over_time
+from saccade.probe import anytime, early_exit
 from saccade.report.figures import anytime_figure, to_png
 
 
@@ -76,35 +78,6 @@ def test_which_gates_look_at_other_steps(name):
     assert same == (attention.looks_at_steps in ("own", "past"))
 
 
-@pytest.mark.parametrize(
-    ("name", "attention"),
-    [
-        *(("msresnet18", attention) for attention in ("none", "se", "eca", "cbam")),
-        ("vggsnn", "cbam"),
-        ("dvsgesture_net", "none"),
-    ],
-)
-def test_a_stream_equals_the_sequence(lively, name, attention):
-    model, x = lively(name, size=32, attention=attention)
-    model, x = model.double(), x.double()
-    with torch.no_grad():
-        whole, stream = model(x), Stream(model)
-        steps = torch.stack([stream.step(x_t) for x_t in x])
-    torch.testing.assert_close(steps, whole, rtol=0, atol=1e-9)
-    assert whole.std() > 0
-
-
-def test_some_samples_go_on(lively):
-    model, x = lively()
-    model, x = model.double(), x.double()
-    rows = torch.tensor([3, 1])
-    with torch.no_grad():
-        whole, stream = model(x), Stream(model)
-        stream.step(x[0])
-        stream.keep(rows)
-        torch.testing.assert_close(stream.step(x[1, rows]), whole[1, rows], rtol=0, atol=1e-9)
-
-
 def test_an_early_exit_answers_what_the_curve_says(lively):
     model, x = lively(batch=12)
     model, x = model.double(), x.double()
@@ -127,12 +100,6 @@ def test_nothing_is_computed_for_samples_that_left(lively, monkeypatch):
     fed.clear()
     early_exit(model, x, 1.0)
     assert len(fed) == 3
-
-
-def test_a_stream_shares_the_weights(lively):
-    model, _ = lively()
-    shared = {tensor.data_ptr() for tensor in model.parameters()}
-    assert {tensor.data_ptr() for tensor in Stream(model)._network.parameters()} == shared
 
 
 @pytest.mark.parametrize("attention", ["dta", "tcja", "tla", "ca"])

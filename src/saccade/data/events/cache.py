@@ -1,8 +1,8 @@
 """From recordings on disk to a frame cache, once for every content and choice of frames.
 
-The cache lies in `frames/<set>/<key>` below the root of the data sets. The key is a hash of the recordings' names,
-labels, parts and content, of the frames asked for, and of the version of this code's output; so nothing stale is ever
-read.
+The cache lies in `frames/<set>/<key>` below the root of the data sets, or below $SACCADE_CACHE. The key is a hash of
+the recordings' names, labels, parts and content, of the frames asked for, and of the version of this code's output; so
+nothing stale is ever read.
 
 It may be stopped at any point, also by a kill or a power cut. Every file is written under another name, flushed and
 renamed; each has a record with its hash beside it, by which a second run knows what it need not do again. The index
@@ -11,11 +11,13 @@ comes last. Two processes may prepare the same cache at once: a lock lets one wo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain, groupby
@@ -43,6 +45,7 @@ from saccade.data.events.store import (
     open_store,
     read_index,
 )
+from saccade.data.files import read_file, read_object
 
 FRAMES = "frames"
 # Beside each file of clips, until all are made.
@@ -51,6 +54,7 @@ RECORDS = "clips-*.json"
 OUTPUT_VERSION = 1
 # A file of clips holds about this many counts: small enough to lose, large enough to read in one go.
 COUNTS_PER_FILE = 2**25
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,8 @@ class Plan:
 
 
 def set_folder(root: Path, event_set: EventSet) -> Path:
-    """The folder of all caches of a set."""
-    return root / FRAMES / event_set.name
+    """The folder of all caches of a set: below $SACCADE_CACHE, else below the root of the data sets."""
+    return Path(os.environ.get("SACCADE_CACHE") or root) / FRAMES / event_set.name
 
 
 def contents_path(root: Path, event_set: EventSet) -> Path:
@@ -141,21 +145,37 @@ def prepare(plan: Plan, progress: Progress | None = None, workers: int = 2) -> F
 
     Raises:
         RecordingError: a recording is empty or damaged; `saccade data check` lists all of them.
+        ValueError: there is no room for the frames, or no right to write them.
     """
     if (store := _sound(plan.folder)) and not list(plan.folder.glob(RECORDS)):
         return store
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(plan.folder.with_suffix(".lock")):
-        remove_leftovers(plan.folder)  # of killed runs: whoever is alive holds the lock
-        if not _sound(plan.folder):
-            _make(plan, progress, workers)
-        for record in plan.folder.glob(RECORDS):
-            record.unlink()
+    with _told_where(plan.folder):
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(plan.folder.with_suffix(".lock")):
+            remove_leftovers(plan.folder)  # of killed runs: whoever is alive holds the lock
+            if not _sound(plan.folder):
+                _make(plan, progress, workers)
+            for record in plan.folder.glob(RECORDS):
+                record.unlink()
     return open_store(plan.folder)
 
 
+@contextmanager
+def _told_where(folder: Path) -> Iterator[None]:
+    """A place that cannot be written to, or is full, with a word on what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise ValueError(
+            f"Frames cannot be written to {folder} ({error.strerror}). Make room there or the folder writable, or name "
+            "another place for frames with the variable SACCADE_CACHE."
+        ) from error
+
+
 def _sound(folder: Path) -> FrameStore | None:
-    with suppress(FileNotFoundError, DamagedCacheError):
+    with suppress(FileNotFoundError, NotADirectoryError, DamagedCacheError):
         return open_store(folder)
     return None
 
@@ -174,7 +194,7 @@ def _make(plan: Plan, progress: Progress | None, workers: int) -> None:
 def _finished(plan: Plan, name: str) -> dict[str, Any] | None:
     """The record of a file that an earlier run has finished, if it is sound."""
     try:
-        record = json.loads(_record_path(plan, name).read_text("utf-8"))
+        record = read_object(_record_path(plan, name))
         open_part(plan.folder, record["file"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -208,7 +228,7 @@ def _write_file(plan: Plan, name: str, recordings: list[Recording], pool: Thread
 def _clips(plan: Plan, recordings: list[Recording]) -> list[tuple[Clip, dict[str, int]]]:
     """The frames of the recordings in one file, and what is to be known of each."""
     path = recordings[0].path
-    whole = decode(path, path.read_bytes(), plan.sensor)
+    whole = decode(path, read_file(path, error=RecordingError), plan.sensor)
     clips = []
     for recording in recordings:
         events = whole if recording.window_us is None else whole.between(*recording.window_us)

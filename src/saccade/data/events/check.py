@@ -17,6 +17,7 @@ from saccade.data.events.readers import decode
 from saccade.data.events.recording import Events, RecordingError, Size
 from saccade.data.events.sets import EventSet, Found, Recording
 from saccade.data.events.splits import TEST, TRAIN, names_hash, read_split, split_names
+from saccade.data.files import read_file
 
 Level = Literal["error", "warning", "note"]
 # A recording of less than this share of the usual length is probably cut short.
@@ -99,7 +100,7 @@ def _read(group: list[Recording], sensor: Size, measured: dict[str, Measured]) -
     """Read the recordings of one file."""
     path = group[0].path
     try:
-        whole = decode(path, path.read_bytes(), sensor)
+        whole = decode(path, read_file(path, error=RecordingError), sensor)
     except RecordingError as error:
         yield Finding("error", str(error))
         return

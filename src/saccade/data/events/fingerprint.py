@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from saccade.atomic import write_text
+from saccade.data.files import FileError, read_object
 
 #: called with (done, total)
 Progress = Callable[[int, int], None]
@@ -54,12 +56,13 @@ def file_hash(path: Path) -> str:
 
 def _recall(memory: Path) -> dict[str, list]:
     try:
-        known = json.loads(memory.read_text("utf-8"))
-    except (OSError, ValueError):
+        known = read_object(memory)
+    except (OSError, FileError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return {path: entry for path, entry in known.items() if isinstance(entry, list) and len(entry) == 3}
 
 
 def _remember(memory: Path, known: dict[str, list]) -> None:
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    write_text(memory, json.dumps(known, indent=0))
+    with suppress(OSError):  # a folder that cannot be written to: hash again next time
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_text(memory, json.dumps(known, indent=0))

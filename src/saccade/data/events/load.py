@@ -102,4 +102,4 @@ def _first_time(done: int, total: int) -> None:
 
 
 for _set in EVENT_SETS.values():
-    register_data(_set.name, f"event camera: {_set.summary}", _set.folder, temporal=True)(load_events)
+    register_data(_set.name, f"event camera: {_set.summary}", _set.folder, temporal=True, where=_set.where)(load_events)

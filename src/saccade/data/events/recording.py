@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade.data.files import FileError
+
 #: (height, width) of a sensor or a frame, in pixels
 Size = tuple[int, int]
 #: the columns of `Events`, and their types
@@ -21,16 +23,8 @@ COLUMNS = {"t_us": "int64", "x": "uint16", "y": "uint16", "p": "bool"}
 MOST_PIXELS = 2**16
 
 
-class RecordingError(ValueError):
+class RecordingError(FileError):
     """A recording that cannot be read; the message names the file, what is wrong with it, and where."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"Cannot read {path}: {problem}")
-        self.path = path
-        self.problem = problem
-
-    def __reduce__(self) -> tuple[type[RecordingError], tuple[Path, str]]:
-        return type(self), (self.path, self.problem)  # the default would pickle the message alone
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,14 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from saccade.data.events.fingerprint import file_hash
+from saccade.data.files import FileError, read_object
 
 INDEX = "index.json"
 FORMAT = 1
+# Names of the files of clips, their types, and what is known of every recording.
+PART = re.compile(r"clips-[0-9]{5,}\.npy")
+TYPES = ("uint8", "uint16", "uint32")
+COLUMNS = ("name", "label", "part", "group", "used", "total", "skipped", "backward_steps")
 
 
 class DamagedCacheError(ValueError):
@@ -63,7 +69,7 @@ class FrameStore:
         return self.parts[part][inside]
 
     def column(self, name: str) -> list[Any]:
-        """One property of all recordings: name, label, part, group, used, total, skipped or backward_steps."""
+        """One property of all recordings, one of `COLUMNS`."""
         return [recording[name] for recording in self.index["recordings"]]
 
     @property
@@ -91,12 +97,40 @@ def _map_again(folder: Path, index: dict[str, Any]) -> FrameStore:
 
 def read_index(folder: Path) -> dict[str, Any]:
     """The index of a cache, checked against the hash that it holds of itself."""
-    index = json.loads(_index_text(folder))
-    if not isinstance(index, dict) or index.pop("sha256", None) != index_hash(index):
+    try:
+        index = read_object(folder / INDEX)
+    except FileError as error:
+        raise DamagedCacheError(folder, f"{INDEX}: {error.problem}") from None
+    if index.pop("sha256", None) != index_hash(index):
         raise DamagedCacheError(folder, f"{INDEX} does not match its own hash.")
-    if index["format"] != FORMAT:
-        raise DamagedCacheError(folder, f"it has the format {index['format']}, but {FORMAT} is read.")
+    if index.get("format") != FORMAT:
+        raise DamagedCacheError(folder, f"it has the format {index.get('format')!r}, but {FORMAT} is read.")
+    if not _is_whole(index):
+        raise DamagedCacheError(folder, f"{INDEX} does not say what an index says.")
     return index
+
+
+def _is_whole(index: dict[str, Any]) -> bool:
+    """Whether an index that matches its own hash, which anybody can compute, holds what is read from it."""
+    try:
+        steps, polarities, height, width = shape = index["shape"]
+        per_file, files, recordings = index["clips_per_file"], index["files"], index["recordings"]
+        counts = [entry["shape"][0] for entry in files]
+        return (
+            all(type(n) is int and n > 0 for n in (steps, height, width, per_file, *counts))
+            and polarities == 2
+            and all(entry["shape"][1:] == shape for entry in files)
+            and all(PART.fullmatch(entry["file"]) and entry["type"] in TYPES for entry in files)
+            and all(type(entry["bytes"]) is int and isinstance(entry["sha256"], str) for entry in files)
+            and sum(counts) == len(recordings)
+            and all(n == per_file for n in counts[:-1])
+            and all(0 <= r["label"] < len(index["class_names"]) and {*COLUMNS} <= {*r} for r in recordings)
+            and all(
+                isinstance(name, str) for name in (index["set"], *index["class_names"], *index["split_sha256"].values())
+            )
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return False
 
 
 def index_hash(index: dict[str, Any]) -> str:
@@ -113,14 +147,10 @@ def open_part(folder: Path, entry: dict[str, Any]) -> NDArray[np.unsignedinteger
         raise DamagedCacheError(folder, f"{path.name} has {path.stat().st_size} bytes, not {entry['bytes']}.")
     if file_hash(path) != entry["sha256"]:
         raise DamagedCacheError(folder, f"the content of {path.name} has changed.")
-    clips = npy.open_memmap(path, mode="r")
+    try:
+        clips = npy.open_memmap(path, mode="r")
+    except (ValueError, SyntaxError, TypeError, OSError, RecursionError, MemoryError) as error:
+        raise DamagedCacheError(folder, f"{path.name} is no array ({error}).") from None
     if list(clips.shape) != entry["shape"] or str(clips.dtype) != entry["type"]:
         raise DamagedCacheError(folder, f"{path.name} holds {clips.dtype} {list(clips.shape)}.")
     return clips
-
-
-def _index_text(folder: Path) -> str:
-    try:
-        return (folder / INDEX).read_text("utf-8")
-    except UnicodeDecodeError:
-        raise DamagedCacheError(folder, f"{INDEX} is not text.") from None

@@ -16,7 +16,9 @@ from saccade.engines.inference.fold import folded, is_foldable
 from saccade.engines.inference.layers import FloatConv, Layer, OnFeatures, OnFrames, SlicedConv, pack_convs
 from saccade.engines.inference.residual import InPlace, Sum
 from saccade.engines.inference.site import Site, SpikeMean
+from saccade.engines.inference.steps import AllSteps, AsItIs, Steps
 from saccade.engines.rows import Rows
+from saccade.nn.attention import Attention
 from saccade.nn.folding import TimeFolded
 from saccade.nn.shape import SpaceMean
 
@@ -33,17 +35,6 @@ class Row(NamedTuple):
     input: str
     precision: str
     reason: str
-
-
-class AllSteps(nn.Module):
-    """One step that stands for all, [1, B, ...] -> [T, B, ...], for what may treat steps differently."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.expand(self.steps, *x.shape[1:]) if len(x) != self.steps else x
 
 
 class Current(NamedTuple):
@@ -68,8 +59,9 @@ class Assembly:
     dtype: torch.dtype
     precision: str
     rows: Rows = field(default_factory=Rows)
+    gates: dict[str, Attention] = field(default_factory=dict)
 
-    def assemble(self, chain: Chain) -> nn.Sequential:
+    def assemble(self, chain: Chain) -> Steps:
         """All modules of a chain."""
         built, layer, now = self._links(chain, Current(REAL, still=True, owned=False))
         if layer is not None:
@@ -78,9 +70,9 @@ class Assembly:
             built.append(AllSteps(self.steps))
         return built
 
-    def _links(self, chain: Sequence[Link], now: Current) -> tuple[nn.Sequential, Layer | None, Current]:
+    def _links(self, chain: Sequence[Link], now: Current) -> tuple[Steps, Layer | None, Current]:
         """Modules, the last layer if nothing has read its currents yet, and what comes out."""
-        built, layer = nn.Sequential(), None
+        built, layer = Steps(), None
         links = [link for link in chain if not isinstance(link, DropoutLink) and not _is_identity(link)]
         fused: Link | None = None
         for i, link in enumerate(links):
@@ -110,14 +102,17 @@ class Assembly:
                 layer = None
         return built, layer, now
 
-    def _as_it_is(self, link: Link, built: nn.Sequential, now: Current, layer: Layer | None) -> Current:
+    def _as_it_is(self, link: Link, built: Steps, now: Current, layer: Layer | None) -> Current:
         """A link that has no inference form: its module itself, and what comes out of it."""
         if layer is not None:
             built.append(layer)
         alike = isinstance(link, PoolLink | ShapeLink | LayerLink) or isinstance(link.module, TimeFolded)
         if now.still and not alike:
             built.append(AllSteps(self.steps))
-        built.append(link.module)
+        built.append(AsItIs(link))
+        gate = link.gate if isinstance(link, NeuronLink) else link.module
+        if isinstance(gate, Attention):
+            self.gates[link.name] = gate
         if isinstance(link, OtherLink | LayerLink | NeuronLink):
             self.rows.append(Row(link.name, now.kind, self._float(), "no inference form: runs as it is"))
         kind = now.kind if isinstance(link, ShapeLink) else REAL
@@ -162,12 +157,13 @@ class Assembly:
         gate = link.gate
         if gate is not None:
             pack_convs(gate, self.dtype)
+            self.gates[link.name] = gate
             fed = "spikes" if gate.placement == "spikes" else "the current"
             note = f"gates {fed}: " + ("what follows is not binary" if fed == "spikes" else "spikes stay binary")
             fed_by = REAL if gate.placement == "current" or gate.source == "current" else SPIKES
             self.rows.append(Row(f"{link.name}.attention", fed_by, self._float(), note))
         window = pool.pool if isinstance(pool, PoolLink) else None
-        return Site(link.neuron, gate, window, self.steps, as_bytes, layer)
+        return Site(link.name, link.neuron, gate, window, self.steps, as_bytes, layer)
 
     def residual(self, link: ResidualLink, now: Current) -> nn.Module:
         """Two branches; the last layer of the main one adds to the other's result piece by piece."""

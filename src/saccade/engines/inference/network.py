@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from saccade.engines.chained import Chained
 from saccade.engines.inference.assemble import SLICES, Assembly
+from saccade.engines.inference.steps import Steps
 from saccade.engines.rows import Rows
 from saccade.errors import unknown_name
+from saccade.nn.attention import Attention
 
 
 class Deployed(nn.Module):
@@ -20,11 +22,11 @@ class Deployed(nn.Module):
     Made by `deploy`. It computes no gradients, cannot be trained, and is not saved: save the network's weights.
     """
 
-    def __init__(self, door: Any, layers: nn.Sequential, precision: str, rows: Rows) -> None:
+    def __init__(self, door: Any, layers: Steps, precision: str, assembly: Assembly) -> None:
         super().__init__()
         self.door, self.layers = door, layers
         self.precision = precision
-        self._rows = rows
+        self._rows, self._gates = assembly.rows, assembly.gates
         self.eval()
 
     @torch.no_grad()
@@ -33,6 +35,10 @@ class Deployed(nn.Module):
         if x.ndim == 4:
             sequence = sequence[:1]  # a static image: what comes before the first neuron is computed once
         return self.layers(sequence)
+
+    def attention_modules(self) -> dict[str, Attention]:
+        """The gates by the names of their neurons."""
+        return self._gates
 
     def summary(self) -> Rows:
         """One row per layer and gate: (layer, input, precision, reason). Print it to see a table."""
@@ -95,7 +101,7 @@ def deploy(model: nn.Module, precision: str = "float") -> Deployed:
     private: Any = copy.deepcopy(model).requires_grad_(False)
     assembly = Assembly(private.steps, dtype, precision)
     layers = assembly.assemble(private.chain)
-    return Deployed(_door(private), layers, precision, assembly.rows)
+    return Deployed(_door(private), layers, precision, assembly)
 
 
 def _type_and_device(model: nn.Module) -> tuple[torch.dtype, torch.device]:

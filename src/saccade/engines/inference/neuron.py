@@ -40,16 +40,23 @@ def empty_steps(steps: int, like: Tensor, dtype: torch.dtype) -> Tensor:
 class Fire:
     """One run of a LIF neuron over a sequence that may come in pieces: `fire(x, out)`, piece after piece.
 
-    The potentials start at 0. `x` [t, ...] currents; `out` [t, ...] spikes, of x's dtype or uint8, may be x itself.
+    The potentials start at 0, or at those of an earlier run. `x` [t, ...] currents; `out` [t, ...] spikes, of x's dtype
+    or uint8, may be x itself.
     A static image is x.expand(t, ...). Both packed, and of the same layout from call to call.
     """
 
-    def __init__(self, neuron: LIF) -> None:
+    def __init__(self, neuron: LIF, potentials: Tensor | None = None) -> None:
         decay, gain = neuron._decay_and_gain()
         self.decay, self.gain, self.spec = float(decay), float(gain), neuron.spec
         known = cpu.unavailable() is None and neuron.spec.beyond_kernels() is None
         self.compiled = neuron.backend != "reference" and known
-        self.v: Tensor | None = None
+        #: [B, ...], or flat where the loop is compiled
+        self.v = potentials.flatten() if potentials is not None and self.compiled else potentials
+
+    def potentials(self, batch: int) -> Tensor:
+        """What to go on from: [B, ...]."""
+        assert self.v is not None
+        return self.v.view(batch, -1) if self.v.ndim == 1 else self.v
 
     def __call__(self, x: Tensor, out: Tensor) -> Tensor:
         if self.compiled and x.device.type == "cpu" and x.numel():

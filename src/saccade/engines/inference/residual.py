@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from saccade.engines.inference.layers import Layer
 from saccade.engines.inference.neuron import packed
 from saccade.engines.inference.site import spans
+from saccade.engines.inference.steps import Steps
 
 
 class InPlace(nn.Module):
@@ -19,13 +22,18 @@ class InPlace(nn.Module):
         owned: whether x may be overwritten.
     """
 
-    def __init__(self, inner: nn.Module, last: Layer, shortcut: nn.Module | None, owned: bool) -> None:
+    def __init__(self, inner: Steps, last: Layer, shortcut: Steps | None, owned: bool) -> None:
         super().__init__()
         self.inner, self.last, self.shortcut, self.owned = inner, last, shortcut, owned
 
     def forward(self, x: Tensor) -> Tensor:
-        fed = self.inner(x)
-        stream = x if self.shortcut is None else self.shortcut(x)
+        return self._add(self.inner(x), x if self.shortcut is None else self.shortcut(x))
+
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step of a stream."""
+        return self._add(self.inner.step(x, walk), x if self.shortcut is None else self.shortcut.step(x, walk))
+
+    def _add(self, fed: Tensor, stream: Tensor) -> Tensor:
         if len(stream) != len(fed):  # a static image that no neuron has seen yet
             stream = packed(stream.expand(len(fed), *stream.shape[1:]))
         elif self.shortcut is None and not self.owned:
@@ -38,10 +46,15 @@ class InPlace(nn.Module):
 class Sum(nn.Module):
     """shortcut(x) + main(x), where the main branch ends with no layer."""
 
-    def __init__(self, main: nn.Module, shortcut: nn.Module | None) -> None:
+    def __init__(self, main: Steps, shortcut: Steps | None) -> None:
         super().__init__()
         self.main, self.shortcut = main, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         stream = x if self.shortcut is None else self.shortcut(x)
         return stream + self.main(x)  # one of them may be one step that stands for all
+
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step of a stream."""
+        main = self.main.step(x, walk)
+        return (x if self.shortcut is None else self.shortcut.step(x, walk)) + main

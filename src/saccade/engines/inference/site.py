@@ -7,6 +7,7 @@ so that they are still in the cache when the neuron reads them, and their memory
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class Site(nn.Module):
     What comes out is uint8 where `writes_bytes`: spikes, or numbers of spikes per window after average pooling.
 
     Args:
+        name: in the network, under which a stream keeps its state.
         neuron: whose constants are used.
         attention: the gate; None if there is none.
         pool: MaxPool2d or AvgPool2d of 2 after the gate, or None.
@@ -43,6 +45,7 @@ class Site(nn.Module):
 
     def __init__(
         self,
+        name: str,
         neuron: LIF,
         attention: Attention | None,
         pool: nn.Module | None,
@@ -51,6 +54,7 @@ class Site(nn.Module):
         layer: Layer | None = None,
     ) -> None:
         super().__init__()
+        self.name = name
         self.neuron, self.attention, self.pool, self.layer = neuron, attention, pool, layer
         self.steps = steps
         self.gates_spikes = attention is not None and attention.placement == "spikes"
@@ -66,6 +70,19 @@ class Site(nn.Module):
             return self._gated(self._fire(x, pool=False), None)
         current = self._all_steps(x)
         return self._gated(self._fire(current, made=True, pool=False), current)
+
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step [1, B, ...] of a stream; `walk` holds the state."""
+        current, gate = packed(x) if self.layer is None else self.layer(x), self.attention
+        if gate is not None and not self.gates_spikes:
+            current = packed(walk.gated(self.name, gate, current, current))
+        fire = Fire(self.neuron, walk.state.get(self.name))
+        spikes = fire(current, empty_steps(1, current, torch.uint8 if self.spikes_as_bytes else current.dtype))
+        walk.state[self.name] = fire.potentials(current.shape[1])
+        if gate is None or not self.gates_spikes:
+            return spikes if self.pool is None else pool_bytes(spikes, self.pool)
+        source = current if gate.source == "current" else spikes.to(_dtype(gate))
+        return self._times(walk.gate(self.name, gate, source), spikes)
 
     def _all_steps(self, x: Tensor) -> Tensor:
         current = x if self.layer is None else self.layer(x)
@@ -93,19 +110,27 @@ class Site(nn.Module):
         """The gate times the spikes, pooled. A gate that is one number per channel is applied after the pooling."""
         attention = self.attention
         assert attention is not None
-        dtype = next((p.dtype for p in attention.parameters()), torch.float32)
-        if attention.needs == "means":
-            gate = attention.gate(spike_means(spikes).to(dtype))
-        else:
-            gate = attention.gate(spikes.to(dtype), current)
+        dtype = _dtype(attention)
+        if type(attention).forward is not Attention.forward:  # more than a product with the gate
+            gated = attention(spikes.to(dtype), current)
+            return packed(gated if self.pool is None else pool_frames(gated, self.pool))
+        if attention.needs == "means" and attention.source == "spikes":
+            return self._times(attention.gate(spike_means(spikes).to(dtype)), spikes)
+        return self._times(attention.gate(spikes.to(dtype), current), spikes)
+
+    def _times(self, gate: Tensor, spikes: Tensor) -> Tensor:
         if self.pool is None:
             return packed(gate * spikes)
         per_channel = gate.shape[-2:] == (1, 1)
         if per_channel and isinstance(self.pool, nn.AvgPool2d):
             return (gate / WINDOW) * pool_bytes(spikes, self.pool)
-        if per_channel and attention.positive:  # the largest stays the largest
+        if per_channel and self.attention is not None and self.attention.positive:  # the largest stays the largest
             return gate * pool_bytes(spikes, self.pool)
         return packed(pool_frames(gate * spikes, self.pool))
+
+
+def _dtype(gate: Attention) -> torch.dtype:
+    return next((p.dtype for p in gate.parameters()), torch.float32)
 
 
 def _pieces(x: Tensor, layer: Layer | None, steps: int) -> Iterator[tuple[int, Tensor]]:

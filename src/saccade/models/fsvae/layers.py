@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from saccade import ops
 from saccade.nn.attention import GatedNeuron
-from saccade.nn.folding import fold_time, unfold_time
+from saccade.nn.folding import fold_time, regular_gradient, unfold_time
 from saccade.nn.neuron import LIF
 from saccade.nn.norm import ThresholdBatchNorm
 
@@ -69,7 +69,7 @@ class SpikingConv(nn.Module):
 
     def forward(self, x: Tensor, steps: int | None = None) -> Tensor:
         if steps is not None:
-            current = self.norm(self.conv(x)).expand(steps, *[-1] * x.ndim)
+            current = regular_gradient(self.norm(self.conv(x))).expand(steps, *[-1] * x.ndim)
         else:
             current = unfold_time(self.norm(self.conv(fold_time(x))), x.shape[0])
         return self.fire(current)

@@ -15,11 +15,16 @@ from saccade.nn.attention.cbam import CBAM
 from saccade.nn.attention.contract import Attention, GatedNeuron, NoAttention, ScoreAttention
 from saccade.nn.attention.dta import DTA, TNA, TXA
 from saccade.nn.attention.eca import ECA
+from saccade.nn.attention.fsta import FSTA
 from saccade.nn.attention.gac import GAC
 from saccade.nn.attention.masnn import CA, CSA, SA, TA, TCA, TCSA, TSA
+from saccade.nn.attention.qk import QK
 from saccade.nn.attention.se import SE
+from saccade.nn.attention.stca import STCA
+from saccade.nn.attention.stsc import STSC
 from saccade.nn.attention.tasnn import TASNN
 from saccade.nn.attention.tcja import CLA, TCJA, TLA
+from saccade.plugins import load_installed
 
 __all__ = [
     "CA",
@@ -28,9 +33,13 @@ __all__ = [
     "CSA",
     "DTA",
     "ECA",
+    "FSTA",
     "GAC",
+    "QK",
     "SA",
     "SE",
+    "STCA",
+    "STSC",
     "TA",
     "TASNN",
     "TCA",
@@ -67,6 +76,10 @@ _REGISTRY: dict[str, type[Attention]] = {
     "tcsa": TCSA,
     "tasnn": TASNN,
     "gac": GAC,
+    "fsta": FSTA,
+    "stca": STCA,
+    "stsc": STSC,
+    "qk": QK,
     "se": SE,
     "eca": ECA,
     "cbam": CBAM,
@@ -89,12 +102,13 @@ def register_attention(name: str) -> Callable[[A], A]:
 
 def list_attention() -> list[str]:
     """The names that `create_attention` and every model's `attention=` take."""
+    load_installed()
     return list(_REGISTRY)
 
 
 def attention_class(name: str) -> type[Attention]:
     """The class registered under `name`."""
-    if name not in _REGISTRY:
+    if name not in list_attention():
         raise unknown_name("attention", name, _REGISTRY)
     return _REGISTRY[name]
 

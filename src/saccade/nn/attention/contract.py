@@ -41,7 +41,7 @@ class Attention(nn.Module):
     source: ClassVar[str] = "spikes"
     #: what of the source it is computed from: "means" (over H, W, of every step and channel, and nothing else; the gate
     #: is then [T, B, C, 1, 1], and that of the means [T, B, C, 1, 1] themselves is the same) or "full"
-    needs: ClassVar[str] = "full"
+    needs: str = "full"
     #: whether the gate is never negative, so that it commutes with a max pooling where it is the same at all pixels
     positive: ClassVar[bool] = False
     #: which steps of the source step t of the gate depends on: "own" (t), "past" (t and before) or "all"
@@ -52,6 +52,8 @@ class Attention(nn.Module):
     rectify: bool = False
     #: what the paper's gate multiplies: "spikes" or "current"
     published_placement: ClassVar[str] = "spikes"
+    #: a word that modules of one paper share, for networks that treat them alike
+    family: ClassVar[str] = ""
     #: where in a network it stands in the paper, in words
     published_at: ClassVar[str] = ""
     #: the authors' key names of this module alone; empty: no code was released that we know of

@@ -28,10 +28,8 @@ class GAC(ScoreAttention):
         reduction: r; the hidden width is T // r, at least 1.
         kernel_size: k.
 
-    Readings taken (the paper's text was not at hand): M and N go into the product as they are, with the one sigmoid
-    outside; N is two convolutions with a ReLU between. Two of width 4 are what the reported sizes of the networks leave
-    room for: 32 C^2 weights, 131 072 at C=64, between MS-ResNet-18's 12.50 M (CIFAR-10) and the 12.63 M reported with
-    GAC, and between MS-ResNet-34's 21.80 M (ImageNet) and 21.93 M. The default r has no such support.
+    Agrees with the released module to rounding, defaults included. Differs from it at T = 1, where its hidden width is
+    0 and ours 1; and tied maxima share the gradient here.
     """
 
     source = "current"

@@ -61,6 +61,7 @@ class JointAttention(ScoreAttention):
     """
 
     needs = "means"
+    family = "tcja"
     published_at = "after the neurons of the last stages, before their pooling; in MS-ResNet in every block"
     official_keys = TCJA_KEYS
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from saccade.data.events.readers import aedat2, aedat4, aedat31, atis, npz, prophesee
 from saccade.data.events.recording import Events, RecordingError, Size
+from saccade.data.files import read_file
 
 __all__ = ["SUFFIXES", "decode", "read_events"]
 
@@ -29,11 +30,11 @@ def read_events(path: Path | str, size: Size | None = None) -> Events:
         size: (height, width) of the sensor, for files that do not say it. Events outside are an error.
 
     Raises:
-        RecordingError: unknown, empty, truncated or damaged, or for another sensor.
+        RecordingError: unknown, empty, truncated or damaged, too large, no file, or for another sensor.
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    return decode(path, path.read_bytes(), size)
+    return decode(path, read_file(path, error=RecordingError), size)
 
 
 def decode(path: Path, content: bytes, size: Size | None) -> Events:

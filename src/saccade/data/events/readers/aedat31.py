@@ -33,6 +33,8 @@ HEADER = struct.Struct("<HHIIIIII")
 END = b"#!END-HEADER"
 POLARITY = 1
 EVENT = 8
+# A sound file of the largest size that is read has fewer.
+MOST_PACKETS = 2**20
 LAYOUT = WordLayout(x_shift=17, x_mask=0x7FFF, y_shift=2, y_mask=0x7FFF, p_shift=1)
 
 
@@ -91,8 +93,10 @@ def _check_header(path: Path, content: bytes) -> int:
 
 def _packets(path: Path, content: bytes, start: int) -> Iterator[tuple[int, Packet]]:
     """The polarity packets and where they begin; a RecordingError where the chain of packets breaks."""
-    at = start
+    at, number = start, 0
     while at < len(content):
+        if (number := number + 1) > MOST_PACKETS:
+            raise RecordingError(path, f"it has more than {MOST_PACKETS:,} packets up to byte {at}. It is damaged.")
         if at + HEADER.size > len(content):
             raise RecordingError(path, f"it is truncated: it ends inside the header of the packet at byte {at}.")
         packet = Packet._make(HEADER.unpack_from(content, at))

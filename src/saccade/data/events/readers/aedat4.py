@@ -18,10 +18,12 @@ import numpy as np
 
 from saccade.data.events.readers import aedat4_helper
 from saccade.data.events.recording import MOST_PIXELS, Events, RecordingError, Size, check_events
+from saccade.data.files import MOST_BYTES
 from saccade.errors import require
 
 # A file is given up after this long. Sound ones decode at more than 100 MB/s.
 PATIENCE_S, PATIENCE_S_PER_BYTE = 30.0, 1e-6
+EVENT_BYTES = 8  # of the time, which takes most
 
 
 def read(path: Path, content: bytes, size: Size | None) -> Events:
@@ -58,7 +60,7 @@ class _Helper:
                 return self._ask(process, path)
             except (EOFError, OSError):
                 self.stop()
-                return {"problem": "the package aedat crashed or hung on it"}, []
+                return {"problem": "the package aedat crashed or hung on it, or it is too large"}, []
             finally:
                 alarm.cancel()
 
@@ -88,6 +90,8 @@ class _Helper:
         if not line.endswith(b"\n"):
             raise EOFError
         answer = json.loads(line)
+        if answer.get("count", 0) * EVENT_BYTES > MOST_BYTES:
+            raise EOFError
         columns = []
         for dtype in aedat4_helper.COLUMNS if "problem" not in answer else ():
             wanted = answer["count"] * np.dtype(dtype).itemsize

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+MOST_MEMORY = 2**32
 #: of t, x, y, p
 COLUMNS = ("<u8", "<u2", "<u2", "?")
 
@@ -50,6 +51,17 @@ def answer(path: str) -> None:
     out.flush()
 
 
+def limit_memory() -> None:
+    """A damaged file can ask for any amount: then this process ends, and not the machine's memory."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, most))
+
+
 if __name__ == "__main__":
+    limit_memory()
     for line in sys.stdin:
         answer(json.loads(line))

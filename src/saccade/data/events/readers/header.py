@@ -7,6 +7,7 @@ from pathlib import Path
 from saccade.data.events.recording import RecordingError
 
 LONGEST_LINE = 4096
+MOST_LINES = 2**16
 
 
 def header_lines(path: Path, content: bytes, mark: bytes, end: bytes | None = None) -> tuple[list[str], int]:
@@ -19,7 +20,7 @@ def header_lines(path: Path, content: bytes, mark: bytes, end: bytes | None = No
     while content.startswith(mark, start):
         stop = content.find(b"\n", start, start + LONGEST_LINE)
         line = content[start:stop].rstrip()
-        if stop < 0 or not line.isascii():
+        if stop < 0 or not line.isascii() or len(lines) == MOST_LINES:
             raise RecordingError(
                 path, f"its header is damaged: line {len(lines) + 1} (byte {start}) is not a line of text."
             )

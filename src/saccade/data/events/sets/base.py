@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.data.events.recording import Size
+from saccade.data.files import check_tree
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,13 @@ class EventSet:
 
         Raises:
             FileNotFoundError: nothing is; the message says which files go where.
+            ValueError: a pipe, a device or a link out of the folder among the recordings, or a name that is no text.
         """
         folder = root / self.folder
         found = self.find(folder) if folder.is_dir() else Found([], ())
         if not found.recordings:
             raise FileNotFoundError(f"There are no recordings of {self.name} in {folder}.\n{self.where(root)}")
+        check_tree((recording.path for recording in found.recordings), folder)
         return found
 
     def where(self, root: Path) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from saccade.data.events.recording import RecordingError
 from saccade.data.events.sets.base import Archive, EventSet, Found, Recording, files_in, first_tree
 from saccade.data.events.splits import TEST, TRAIN, read_split
+from saccade.data.files import read_file
 
 CLASSES = (
     "hand_clapping",
@@ -33,6 +34,7 @@ CLASSES = (
 )
 ORIGINAL = (("DvsGesture", ".aedat"), ("extract/DvsGesture", ".aedat"), ("", ".aedat"))
 CONVERTED = (("events_np", ".npz"),)
+MOST_TABLE_BYTES = 2**20
 HEADER = ["class", "startTime_usec", "endTime_usec"]
 
 
@@ -57,7 +59,7 @@ def labels_path(trial: Path) -> Path:
 
 def read_labels(path: Path) -> list[tuple[int, int, int]]:
     """Rows (label from 0, start_us, end_us) of a table of labels."""
-    text = path.read_text("utf-8", errors="replace")
+    text = read_file(path, MOST_TABLE_BYTES, RecordingError).decode("utf-8", errors="replace")
     header, *lines = [[cell.strip() for cell in line.split(",")] for line in text.split("\n") if line.strip()] or [[]]
     if header != HEADER:
         raise RecordingError(path, f"its first line must be {','.join(HEADER)}.")
@@ -123,7 +125,8 @@ def _against_lists(tree: Path, recordings: list[Recording]) -> list[str]:
         official = tree / f"trials_to_{part}.txt"
         if not official.is_file():
             continue
-        listed = {line.strip() for line in official.read_text("utf-8", errors="replace").splitlines() if line.strip()}
+        text = read_file(official, MOST_TABLE_BYTES).decode("utf-8", errors="replace")
+        listed = {line.strip() for line in text.splitlines() if line.strip()}
         held = {name for name, its_part in there if its_part == part}
         remarks += [f"{tree / name} is listed in {official.name}, but missing." for name in sorted(listed - held)]
         remarks += [

@@ -7,13 +7,13 @@ recordings/sensor.json                            {"height": 128, "width": 128}
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from saccade.data.events.readers import SUFFIXES
 from saccade.data.events.recording import RecordingError, Size
 from saccade.data.events.sets.base import EventSet, Found, Recording, files_in, folders_in
 from saccade.data.events.splits import TEST, TRAIN, first_share
+from saccade.data.files import FileError, read_object
 
 TRAIN_SHARE = 0.9
 SENSOR = "sensor.json"
@@ -42,14 +42,14 @@ def find_size(folder: Path) -> Size:
     """(height, width) from sensor.json."""
     path = folder / SENSOR
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = read_object(path)
         height, width = values["height"], values["width"]
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} is missing. Most containers do not say how large the sensor is: write "
             '{"height": 128, "width": 128} (your numbers) into that file.'
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (FileError, KeyError) as error:
         raise RecordingError(path, f'it must hold {{"height": ..., "width": ...}} ({error!r}).') from None
     if not (isinstance(height, int) and isinstance(width, int) and 1 <= height <= 2**15 and 1 <= width <= 2**15):
         raise RecordingError(path, f"height and width must be whole numbers of pixels, not {height!r} and {width!r}.")
