@@ -15,71 +15,27 @@ from pages import ROOT, rewrite, table
 
 RESULTS = ROOT / "benchmarks" / "results"
 
+#: (kind, way) of the first table
+SHOWN = (
+    ("training", "saccade"),
+    ("inference", "deploy float"),
+    ("inference", "deploy exact"),
+    ("inference", "deploy int8"),
+)
 KERNEL = "saccade cpu"
-MSRESNET, VGG, GESTURE = "msresnet18 + DTA", "vggsnn_tet + TCJA", "dvsgesture_net + TCJA"
-#: (network, kind, way, at least so many times as fast as the plain way)
-GOALS = (
-    (MSRESNET, "training", "saccade", 1.4),
-    (VGG, "training", "saccade", 1.5),
-    (GESTURE, "training", "saccade", 2.8),
-    (MSRESNET, "inference", "deploy float", 1.3),
-    (VGG, "inference", "deploy float", 1.3),
-    (GESTURE, "inference", "deploy float", 3.5),
-    (MSRESNET, "inference", "deploy exact", 1.6),
-    (MSRESNET, "inference", "deploy int8", 4.0),
-)
-#: (other side, direction, at least so many times as fast as it), for the fused LIF kernel
-LIF_GOALS = (
-    ("plain loop", "forward+backward", 8.0),
-    ("spikingjelly", "forward+backward", 8.0),
-    ("spikingjelly compiled", "forward+backward", 1.0),
-    ("plain loop", "forward", 8.0),
-)
-#: the least share of the float32 roofline of a training step of MSRESNET
-ROOFLINE_GOAL = 0.85
-#: (network, peak memory of a training step as a share of the plain way's)
-MEMORY_GOALS = ((MSRESNET, 3), (VGG, 3), (GESTURE, 6))
 COMPARED = ("ms", "times as fast", "share of the roofline", "peak MB")
 
 
-def goals(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
-    """Each goal beside what was measured."""
-    yield ("what", "goal", "measured", "spread (quartiles)", "met")
-    networks = speed[malloc]["networks"]
-    for network, kind, way, goal in GOALS:
-        row = networks[network][kind][way]
-        spread = f"{row['speedup_q1']:.2f} to {row['speedup_q3']:.2f}"
-        measured = row["speedup_median"]
-        yield (f"{network}, {kind}, {way}", f"{goal:g}x", f"{measured:.2f}x", spread, yes(measured >= goal))
-    lif = speed[malloc].get("lif", {}).get("tcja", {})
-    for other, direction, goal in LIF_GOALS:
-        rows = lif.get(direction, {})
-        if {other, KERNEL} <= set(rows):
-            ours = rows[KERNEL]
-            # quartiles of the ratio are kept against the plain loop alone
-            plain = other == "plain loop"
-            measured = ours["speedup_median"] if plain else rows[other]["ms_median"] / ours["ms_median"]
-            spread = f"{ours['speedup_q1']:.2f} to {ours['speedup_q3']:.2f}" if plain else ""
-            what = f"LIF, {direction}, against {other}"
-            yield (what, f"{goal:g}x", f"{measured:.2f}x", spread, yes(measured >= goal))
-    row = networks[MSRESNET]["training"]["saccade"]
-    share = row["GFLOPs"] / best(speed[malloc], "float32_GFLOPs")
-    yield (
-        f"{MSRESNET}, training, of the float32 roofline",
-        f"{ROOFLINE_GOAL:.0%}",
-        f"{share:.0%}",
-        "",
-        yes(share >= ROOFLINE_GOAL),
-    )
-    for network, share in MEMORY_GOALS:
-        rows = networks[network]["training"]
-        if rows["saccade"].get("peak_MB"):
-            measured = rows["plain"]["peak_MB"] / rows["saccade"]["peak_MB"]
-            yield (f"{network}, peak memory of training", f"1/{share}", f"1/{measured:.2f}", "", yes(measured >= share))
-
-
-def yes(met: bool) -> str:
-    return "yes" if met else "no"
+def glance(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
+    """Times as fast as the plain way, and the share of its peak memory in training."""
+    yield ("network", *(f"{kind}, {way}" for kind, way in SHOWN), "peak memory, training")
+    for name, entry in speed[malloc]["networks"].items():
+        ratios = [f"{entry[kind][way]['speedup_median']:.2f}" for kind, way in SHOWN]
+        ours, plain = (entry["training"][way].get("peak_MB") for way in ("saccade", "plain"))
+        yield (name, *ratios, f"{ours / plain:.0%}" if ours and plain else "")
+    if "lif" in speed[malloc]:
+        lif = speed[malloc]["lif"]["tcja"]["forward+backward"][KERNEL]
+        yield (f"the LIF neuron alone, {KERNEL}", f"{lif['speedup_median']:.2f}", *[""] * len(SHOWN))
 
 
 def networks(speed: dict[str, Any], malloc: str, part: str = "networks") -> Iterable[Sequence[str]]:
@@ -188,7 +144,7 @@ def sections() -> dict[str, Callable[[], str]]:
         return lambda: table(build(read(name))) if read(name) else f"Not measured yet: `python benchmarks/{name}.py`."
 
     return {
-        "goals": of_speed(goals, "networks"),
+        "glance": of_speed(glance, "networks"),
         "roofline": of_speed(roofline, "roofline"),
         "lif": of_speed(operation, "lif"),
         "modules": of_speed(modules, "modules"),

@@ -14,7 +14,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from saccade.engines import Residual, explain, stream
     from saccade.engines.inference import deploy
-    from saccade.models import Sequential, create_model, list_models, list_weights, load_official, weights_card
+    from saccade.models import (
+        Sequential,
+        create_model,
+        from_spikingjelly,
+        list_models,
+        list_weights,
+        load_official,
+        weights_card,
+    )
     from saccade.nn import IF, LIF, PLIF
     from saccade.nn.attention import create_attention, list_attention
 
@@ -23,6 +31,7 @@ _HOME = {
     "create_model": "saccade.models",
     "deploy": "saccade.engines.inference",
     "explain": "saccade.engines",
+    "from_spikingjelly": "saccade.models",
     "IF": "saccade.nn",
     "LIF": "saccade.nn",
     "list_attention": "saccade.nn.attention",
@@ -46,6 +55,7 @@ __all__ = [  # noqa: RUF022  the order of the README
     "weights_card",
     "Sequential",
     "Residual",
+    "from_spikingjelly",
     "explain",
     "deploy",
     "stream",

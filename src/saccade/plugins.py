@@ -9,7 +9,6 @@ with an entry point in the group `saccade.plugins`; to install it was to trust i
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -18,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from saccade.files import sha256_of
 
 GROUP = "saccade.plugins"
 #: filled when the plugins have been imported
@@ -116,7 +117,7 @@ def package_of(module: str) -> str | None:
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 def _named() -> set[str]:

@@ -63,7 +63,7 @@ def arm(moment: str, n: int) -> None:
     elif moment == "renaming":
         nth_call(Path, "replace", n, lambda *_: die())
     elif moment == "card":
-        nth_call(saccade.models.weights, "write_text", n, lambda *_: die())
+        nth_call(saccade.models.weights, "write_object", n, lambda *_: die())
     elif moment == "result":
         nth_call(saccade.train.run, "finish", n, lambda *_: die())
     elif moment in ("SIGINT", "SIGTERM"):

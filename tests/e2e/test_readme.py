@@ -68,8 +68,9 @@ def test_set_up_commands_name_extras_that_exist():
     assert [c for c in commands() if not c.startswith(("pip", "saccade"))] == ["pytest"]
 
 
-def test_results_are_the_generated_ones():
-    done = run([sys.executable, "benchmarks/tables.py", "--check"], ROOT)
+@pytest.mark.parametrize("script", ["tables.py", "speed_table.py"])
+def test_results_are_the_generated_ones(script):
+    done = run([sys.executable, f"benchmarks/{script}", "--check"], ROOT)
     assert done.returncode == 0, done.stderr
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from saccade.cli import main
+from saccade.files import read_object as read
 from saccade.models.weights import load_weights
 from saccade.train import learning, schedule
 from saccade.train.build import build_loaders
 from saccade.train.run_folder import RunFolder
-from saccade.train.run_folder import read_json as read
 from saccade.train.task import ClassificationTask
 
 TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]
@@ -44,6 +44,7 @@ def test_the_folder_holds_what_is_promised(run_dir):
         "weights.safetensors",
         "card.json",
         "resume.ckpt",
+        "resume.before.ckpt",
         "tensorboard",
     }
     assert json.loads((run_dir / "config.json").read_text())["width"] == 0.05
@@ -139,6 +140,23 @@ def test_the_learning_rate_goes_on_where_the_longer_schedule_has_it(run_dir, tmp
     assert main(["train", "--run-dir", str(longer), "--resume", "--epochs", "4"]) == 0
     peak = read(longer / "config.json")["lr"]
     assert used == [peak * schedule.learning_rate_factor(i, 8, 1) for i in range(4, 8)]
+
+
+def test_a_damaged_checkpoint_costs_an_epoch(run_dir, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    for file in ("result.json", "weights.safetensors", "card.json"):
+        (run / file).unlink()
+    damaged = bytearray((run / "resume.ckpt").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (run / "resume.ckpt").write_bytes(damaged)
+    code, out, err = saccade(capsys, "train", "--run-dir", run, "--resume")
+    assert code == 0
+    assert "it is damaged: another checksum" in err
+    assert "It is now damaged.resume.ckpt; going on from the one before it." in err
+    assert "epoch 2/2" in out
+    assert "epoch 1/2" not in out
+    assert (run / "weights.safetensors").read_bytes() == (run_dir / "weights.safetensors").read_bytes()
 
 
 def test_an_extended_run_that_is_killed_shows_no_score(run_dir, tmp_path, capsys, monkeypatch):

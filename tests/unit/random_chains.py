@@ -20,7 +20,7 @@ SURROGATES = ("triangle", "atan", "sigmoid", "rectangle")
 class Foreign(nn.Module):
     """Somebody's own module, which gives back memory in an unusual order."""
 
-    stepwise = True
+    looks_at_steps = "own"
 
     def forward(self, x: Tensor) -> Tensor:
         return (0.7 * x).transpose(3, 4).contiguous().transpose(3, 4).flip(2)

@@ -14,7 +14,7 @@ import saccade
 PACKAGE = Path(saccade.__file__).parent
 
 # the sentences for users; writing files under a temporary name; how the CPU loops are compiled
-EVERYONE = {"errors", "atomic", "compiled", "plugins"}
+EVERYONE = {"errors", "atomic", "compiled", "files", "plugins", "runs"}
 LADDER = {
     "data": set(),
     "ops": set(),

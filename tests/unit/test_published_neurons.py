@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,7 +20,12 @@ from saccade.ops.surrogate import IN_KERNELS, Surrogate
 
 NAMES = list(PUBLISHED_NEURONS)
 every_neuron = pytest.mark.parametrize("name", NAMES)
-INCLUSIVE = [LIFSpec(0.75, "hard", d, Surrogate(k, 2.0), inclusive=True) for d in (True, False) for k in IN_KERNELS[:3]]
+INCLUSIVE = [
+    LIFSpec(0.75, reset, detached, Surrogate(kind, 2.0), inclusive=True)
+    for reset in ("hard", "soft")
+    for detached in (True, False)
+    for kind in IN_KERNELS
+]
 
 
 def on_the_grid(dtype: torch.dtype = torch.float64) -> Tensor:
@@ -91,7 +97,7 @@ def test_kernels_fire_at_the_threshold(spec: LIFSpec, backend: str) -> None:
         leaf = x.clone().requires_grad_()
         spikes = ops.lif(leaf, 0.5, 1.0, spec, way)
         found.append((spikes, *torch.autograd.grad(spikes, leaf, torch.ones_like(x).cumsum(0))))
-    exclusive = ops.lif(x, 0.5, 1.0, LIFSpec(0.75, "hard", surrogate=spec.surrogate), "reference")
+    exclusive = ops.lif(x, 0.5, 1.0, replace(spec, inclusive=False), "reference")
     assert not torch.equal(found[1][0], exclusive)  # the threshold was met
     assert torch.equal(found[0][0], found[1][0])
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-5, atol=1e-5)

@@ -150,5 +150,5 @@ def test_a_module_that_may_look_at_other_steps_is_refused():
     for run in (net, saccade.deploy(net)):
         with pytest.raises(ValueError, match=r"0 \(Backwards\) is given whole sequences"):
             saccade.stream(run)(x)
-    Backwards.stepwise = True
+    Backwards.looks_at_steps = "own"
     assert saccade.stream(net)(x).shape == (2, 2)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from saccade.train.run_folder import RunFolder, read_json
+from saccade.files import read_object
+from saccade.train.run_folder import RunFolder
 
 #: of where it ran, not of what was run
 PRIVATE = ("code", "data_root")
@@ -45,4 +46,4 @@ def scored_epochs(rows: list[dict[str, str]]) -> dict[str, Any]:
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """All records of a folder, in the order of their names."""
-    return [read_json(path) for path in sorted(folder.glob("*-seed*.json"))]
+    return [read_object(path) for path in sorted(folder.glob("*-seed*.json"))]

@@ -21,7 +21,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from saccade.ablate.grid import Cell
-from saccade.train.run_folder import RunFolder, write_json
+from saccade.files import write_object
+from saccade.train.run_folder import RunFolder
 
 #: what a worker process is called with, before the folder of its cell
 WORKER = (sys.executable, "-m", "saccade.cli.ablate_cell")
@@ -156,12 +157,12 @@ def prepare(folder: GridFolder, cell: Cell) -> None:
     run = RunFolder(folder.run(cell))
     if not run.config.is_file():
         run.path.mkdir(parents=True, exist_ok=True)
-        write_json(run.config, asdict(cell.experiment))
+        write_object(run.config, asdict(cell.experiment))
     elif run.read_config() != cell.experiment:
         raise ValueError(
             f"{run.path} holds a run of another experiment. Choose another --out, or delete this folder and its record."
         )
-    write_json(run.path / "cell.json", {"varied": dict(cell.varied)})
+    write_object(run.path / "cell.json", {"varied": dict(cell.varied)})
 
 
 def start(folder: GridFolder, cell: Cell, jobs: int) -> subprocess.Popen[bytes]:

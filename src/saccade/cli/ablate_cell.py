@@ -14,7 +14,7 @@ from filelock import Timeout
 from saccade.ablate.record import make_record
 from saccade.ablate.run import TAKEN, cell_lock
 from saccade.cli import main as saccade
-from saccade.train.run_folder import read_json, write_json
+from saccade.files import read_object, write_object
 
 
 def main(run: Path, record: Path) -> int:
@@ -29,13 +29,13 @@ def main(run: Path, record: Path) -> int:
 def _finish(run: Path, record: Path) -> int:
     if record.exists():
         return 0
-    recipe = read_json(run / "config.json")["recipe"]
+    recipe = read_object(run / "config.json")["recipe"]
     for words in (["train", recipe, "--run-dir", str(run), "--resume"], ["energy", str(run)]):
         code = saccade(words)
         if code:
             return code
-    write_json(
-        record, make_record(run, read_json(run / "cell.json")["varied"], read_json(run / "probe" / "energy.json"))
+    write_object(
+        record, make_record(run, read_object(run / "cell.json")["varied"], read_object(run / "probe" / "energy.json"))
     )
     return 0
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from saccade.ablate.grid import Cell
 from saccade.ablate.run import GridFolder
-from saccade.train.run_folder import read_json
+from saccade.files import read_object
 
 WORDS = {"started": "started", "failed": "FAILED", "elsewhere": "is run by another process; waiting for it"}
 
@@ -56,6 +56,6 @@ class GridProgress:
         """Say what became of a run."""
         text = WORDS.get(what, what)
         if what == "finished":
-            text = f"{read_json(self.folder.record(cell))['test_accuracy']:.2%} of the test samples"
+            text = f"{read_object(self.folder.record(cell))['test_accuracy']:.2%} of the test samples"
         done = sum(self.folder.record(other).exists() for other in self.cells)
         self.console.print(f"[{done}/{len(self.cells)}] {cell.name}: {text}", markup=False, highlight=False)

@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
 
     from saccade.bench.run import PARTS, run_benchmarks
     from saccade.bench.timing import keep_heap
-    from saccade.train.run_folder import write_json
+    from saccade.files import write_object
 
     if arguments.malloc == "kept":
         keep_heap()
@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
         arguments.quick,
         say=lambda line: print(f"measuring {line.strip()} ...", file=sys.stderr),
     )
-    write_json(arguments.output, result)
+    write_object(arguments.output, result)
     print(tables(result))
     print(f"\nEverything, with quartiles and memory: {arguments.output}")
     return 0

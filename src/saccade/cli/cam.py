@@ -57,9 +57,10 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def probe_cam(run: OpenRun, arguments: CamArguments) -> tuple[str, ...]:
+def probe_cam(run: OpenRun, arguments: CamArguments | None = None) -> tuple[str, ...]:
     """Write one run's maps, scores and pictures; returns a row of the table."""
     check_classifies(run)
+    arguments = arguments or CamArguments()
 
     import torch
 

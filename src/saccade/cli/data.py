@@ -115,7 +115,6 @@ def list_sets(words: Sequence[str]) -> int:
 
     from saccade.data import CATALOG, check_data, list_data
     from saccade.data.augment import POLICIES
-    from saccade.data.events import EVENT_SETS
 
     root = arguments.root
     if arguments.name:
@@ -126,7 +125,7 @@ def list_sets(words: Sequence[str]) -> int:
     if arguments.name:
         if (where := CATALOG[arguments.name].where) is not None:
             print(f"\n{where(root)}")
-        if arguments.name in EVENT_SETS:
+        if CATALOG[arguments.name].temporal:
             _list_caches(arguments.name, root)
     else:
         print("\n`saccade data list NAME` says which files go where, in every layout that is taken, and their hashes.")
@@ -218,10 +217,9 @@ def _help() -> str:
 
 
 def _list_caches(name: str, root: Path) -> None:
-    from saccade.data.events import event_set
     from saccade.data.events.cache import caches
 
-    for folder, index in caches(root, event_set(name)):
+    for folder, index in caches(root, name):
         (T, _, H, W), count = index["shape"], len(index["recordings"])
         print(f"\nFrames: T={T} by {index['frames']['by']}, {H}x{W}, of {count:,} recordings, in {folder}")
 

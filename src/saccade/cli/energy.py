@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saccade.cli.arguments import check_count
 from saccade.cli.inside import InsideArguments, OpenRun, open_run, parse_inside
+from saccade.report.content import read_run
+from saccade.runs import PROBE
 
 if TYPE_CHECKING:
     from saccade.probe import CostTable, EnergyReport, LayerFiring
+
+
+SAMPLES = 64
 
 
 @dataclass(kw_only=True)
 class EnergyArguments(InsideArguments):
     """Which runs, how many samples, and what an operation costs."""
 
-    samples: int = 64
+    samples: int = SAMPLES
     """Test samples, evenly spaced."""
     table: str = "45nm-float32"
     """Costs in pJ: 45nm-float32, 45nm-float16, 45nm-int8, or a JSON file with mac_pj and ac_pj."""
@@ -44,13 +50,15 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def probe_energy(run: OpenRun, samples: int, table: CostTable) -> tuple[EnergyReport, list[LayerFiring]]:
-    """Write one run's operations, energy, firing rates and rasters."""
+def probe_energy(
+    run: OpenRun, samples: int = SAMPLES, table: CostTable | None = None
+) -> tuple[EnergyReport, list[LayerFiring]]:
+    """Write one run's operations, energy, firing rates and rasters; default costs: those it was given before."""
     from saccade.probe import measure_energy, measure_firing, record_spikes
     from saccade.report.figures import raster_figure, raster_title, rates_figure
 
     batches = run.inputs(samples)
-    report = measure_energy(run.model, batches, table)
+    report = measure_energy(run.model, batches, table or costs_of(run.path))
     run.store("energy", report.as_json())
     layers = measure_firing(run.model, batches)
     rasters = {f"raster {name}": raster.numpy() for name, raster in record_spikes(run.model, batches[0]).items()}
@@ -61,6 +69,14 @@ def probe_energy(run: OpenRun, samples: int, table: CostTable) -> tuple[EnergyRe
         shown = ((layer, rasters[f"raster {layer['layer']}"]) for layer in summaries)
         run.draw("raster", raster_figure({raster_title(layer, found.shape[1]): found for layer, found in shown}))
     return report, layers
+
+
+def costs_of(run: Path) -> CostTable:
+    """Those of the run's energy.json; where there is none, those of `saccade energy`."""
+    from saccade.probe.costs import FLOAT32, table_from_json
+
+    kept = read_run(run).probes.get("energy", {}).get("table")
+    return FLOAT32 if kept is None else table_from_json(kept, run / PROBE / "energy.json")
 
 
 def _layers(report: EnergyReport) -> str:

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+SAMPLES = 32
+
+
 @dataclass(kw_only=True)
 class GatesArguments(InsideArguments):
     """Which runs, and how many samples."""
 
-    samples: int = 32
+    samples: int = SAMPLES
     """Test samples that make the batch, evenly spaced; the first one is also shown alone."""
 
 
@@ -40,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def probe_gates(run: OpenRun, samples: int) -> tuple[list[tuple[str, ...]], str]:
+def probe_gates(run: OpenRun, samples: int = SAMPLES) -> tuple[list[tuple[str, ...]], str]:
     """Write one run's gates; returns the rows of the table and a sentence on their effect."""
     import torch
 

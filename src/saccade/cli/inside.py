@@ -14,7 +14,7 @@ from saccade.atomic import replacing, write_text
 from saccade.cli.arguments import check_count, parse
 from saccade.cli.own import open_experiment
 from saccade.errors import require
-from saccade.report.content import PROBE
+from saccade.runs import PROBE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from saccade.cli.inside import InsideArguments, OpenRun, open_run, parse_inside
 from saccade.errors import require
-from saccade.report.content import PROBE, read_run, runs_in
-
-if TYPE_CHECKING:
-    from saccade.probe import CostTable
+from saccade.report.content import runs_in
+from saccade.runs import PROBES
 
 
 @dataclass(kw_only=True)
@@ -37,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.probe:
         for path in chain.from_iterable(map(runs_in, arguments.runs)):
             print(f"Looking into {path}", flush=True)
-            probe_all(open_run(path, arguments), arguments)
+            probe_all(open_run(path, arguments))
 
     from saccade.report.build import write_report
 
@@ -46,26 +44,14 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def probe_all(run: OpenRun, arguments: InsideArguments) -> None:
-    """Every probe of a run, with default settings, but with the costs of operations that the run was given before."""
-    from saccade.cli.cam import CamArguments, probe_cam
-    from saccade.cli.energy import probe_energy
-    from saccade.cli.gates import probe_gates
+def probe_all(run: OpenRun) -> None:
+    """Everything that looks into a run, with default settings."""
     from saccade.train.build import generates
 
-    if not generates(run.experiment.model):
-        probe_predictions(run)
-        probe_cam(run, CamArguments(runs=arguments.runs))
-    probe_gates(run, 32)
-    probe_energy(run, 64, costs_of(run.path))
-
-
-def costs_of(run: Path) -> CostTable:
-    """Those of the run's energy.json; where there is none, those of `saccade energy`."""
-    from saccade.probe.costs import FLOAT32, table_from_json
-
-    kept = read_run(run).probes.get("energy", {}).get("table")
-    return FLOAT32 if kept is None else table_from_json(kept, run / PROBE / "energy.json")
+    for probe in PROBES.values():
+        if probe.function is not None and not (probe.classifies and generates(run.experiment.model)):
+            module, _, function = probe.function.partition(":")
+            getattr(importlib.import_module(module), function)(run)
 
 
 def probe_predictions(run: OpenRun) -> None:

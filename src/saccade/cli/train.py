@@ -13,12 +13,13 @@ import tyro
 from saccade.cli.arguments import Options, parse
 from saccade.cli.own import own_recipe
 from saccade.errors import require
+from saccade.files import read_object
 from saccade.plugins import run_recorded
 from saccade.recipes import get_recipe, list_recipes, papers_score, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment, from_dict
-from saccade.train.run_folder import RunFolder, default_run_dir, open_run, read_json
+from saccade.train.run_folder import RunFolder, default_run_dir, open_run
 
 DEFAULT_RECIPE = "digits-dta"
 
@@ -92,7 +93,7 @@ def parse_train(words: Sequence[str]) -> TrainArguments:
 def _recorded(arguments: TrainArguments, recipe: str) -> Experiment | None:
     """The experiment of the run that is to be repeated, or gone on with."""
     if arguments.config is not None:
-        there = from_dict(read_json(arguments.config))
+        there = from_dict(read_object(arguments.config))
         if recipe not in ("", there.recipe):
             raise ValueError(f"{arguments.config} is of recipe {there.recipe!r}, not {recipe!r}. Leave one out.")
         return there

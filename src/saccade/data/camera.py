@@ -64,7 +64,7 @@ def simulate_camera(images: Tensor, path: Tensor, *, frames: int, threshold: flo
     """
     _check(images, path, frames, threshold, dark)
     steps = len(path) - 1
-    scene = _Scene(images, path)
+    scene = Scene(images, path)
     counts = images.new_zeros(frames, len(images), 2, *images.shape[1:])
     start = (scene.at(0) + dark).log_()
     # The reference as a whole number of thresholds, so that a pixel that sees l_0 again is exactly where it began.
@@ -78,7 +78,7 @@ def simulate_camera(images: Tensor, path: Tensor, *, frames: int, threshold: flo
     return counts
 
 
-class _Scene:
+class Scene:
     """Images that can be looked at from every position of a path."""
 
     def __init__(self, images: Tensor, path: Tensor) -> None:

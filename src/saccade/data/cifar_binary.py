@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.data.files import FileError, read_file
+from saccade.files import FileError, read_file
 
 PIXELS = (3, 32, 32)
 

@@ -20,11 +20,11 @@ from torch.utils.data import Dataset
 
 from saccade.data.augment import STANDARD, Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
-from saccade.data.files import FileError, check_tree, printable, require_inside
 from saccade.data.images import IMAGE_SETS, scaling
 from saccade.data.memory import splits_in_memory
 from saccade.data.split import split_last
 from saccade.errors import require
+from saccade.files import FileError, check_tree, printable, require_inside
 
 SMALL_SIDE = 64
 DEFAULT_SIZE = 224

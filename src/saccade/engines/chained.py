@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.chain import Chain, ResidualLink, chain_of
+from saccade.chain.spikingjelly import converted
 from saccade.engines.run import run, run_residual
 
 Links = Iterable[tuple[str, nn.Module]]
@@ -74,9 +75,9 @@ class Residual(Chained):
     def __init__(self, *main: nn.Module, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         for number, module in enumerate(main):
-            self.add_module(str(number), module)
+            self.add_module(str(number), converted(module))
         if shortcut is not None:
-            self.add_module("shortcut", shortcut)
+            self.add_module("shortcut", converted(shortcut))
 
     def branches(self) -> tuple[Links, Links]:
         """The links of main and of the shortcut; no links: x itself."""

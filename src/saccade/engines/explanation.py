@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.chain import LayerLink, Link, NeuronLink, ResidualLink
 from saccade.chain.patterns import has_global_hooks
+from saccade.chain.spikingjelly import Kept
 from saccade.engines import cpu, triton
 from saccade.engines.chained import Chained
 from saccade.engines.recompute import on_copies
@@ -56,6 +57,8 @@ def explain(model: Chained, x: Tensor) -> Rows:
 
 
 def _reason(ran: Ran, link: Link) -> str:
+    if isinstance(link.module, Kept):
+        return f"kept as it is: {link.module.reason}"
     if ran.engine != "reference" or not isinstance(link, LayerLink | NeuronLink | ResidualLink):
         return ""
     engine = triton if ran.x.device.type == "cuda" else cpu

@@ -20,7 +20,6 @@ from saccade.engines.chained import Chained
 from saccade.engines.inference.network import Deployed
 from saccade.nn.attention.contract import Attention
 from saccade.nn.folding import TimeFolded
-from saccade.nn.self_attention import FiredGate
 
 State = dict[str, Tensor]
 
@@ -130,10 +129,10 @@ SEEN = "/seen"
 
 
 class Walk:
-    """One step through a network, which reads and writes a stream's state."""
+    """One step through a network, which reads and writes a stream's state, under names that begin with `prefix`."""
 
-    def __init__(self, state: State, t: int) -> None:
-        self.state, self.t = state, t
+    def __init__(self, state: State, t: int, prefix: str = "") -> None:
+        self.state, self.t, self.prefix = state, t, prefix
 
     def links(self, chain: Sequence[Link], x: Tensor) -> Tensor:
         """The links of a chain on one step [1, B, ...]."""
@@ -156,26 +155,25 @@ class Walk:
         """A neuron, with its gate."""
         if link.gate is not None and link.gate.placement == "current":
             current = self.gated(link.name, link.gate, current, current)
-        spikes_t, potential = link.neuron.step(current[0], self.state.get(link.name))
-        self.state[link.name] = potential
+        key = self.prefix + link.name
+        spikes_t, self.state[key] = link.neuron.step(current[0], self.state.get(key))
         spikes = spikes_t[None]
         if link.gate is None or link.gate.placement == "current":
             return spikes
         return self.gated(link.name, link.gate, spikes, current if link.gate.source == "current" else spikes)
 
-    def other(self, name: str, module: nn.Module, x: Tensor) -> Tensor:
+    def other(self, name: str, module: Any, x: Tensor) -> Tensor:
         """A module that is no neuron and no layer."""
         if isinstance(module, Attention):
             return self.gated(name, module, x, x)
-        if isinstance(module, FiredGate):
-            y_t, self.state[name] = module.step(x[0], self.state.get(name))
-            return y_t[None]
-        if isinstance(module, TimeFolded) or getattr(module, "stepwise", False):
+        if hasattr(module, "step"):
+            return module.step(x, Walk(self.state, self.t, f"{self.prefix}{name}."))
+        if isinstance(module, TimeFolded) or getattr(module, "looks_at_steps", "all") == "own":
             return module(x)
         raise ValueError(
             f"{name} ({type(module).__name__}) is given whole sequences, and a stream cannot know whether it looks at "
-            "other steps. If it treats every step alike, wrap it in saccade.nn.TimeFolded or set stepwise = True on "
-            "its class."
+            "other steps. If it treats every step alike, wrap it in saccade.nn.TimeFolded or say "
+            'looks_at_steps = "own" in its class.'
         )
 
     def gated(self, name: str, gate: Attention, x: Tensor, source: Tensor) -> Tensor:
@@ -195,9 +193,9 @@ class Walk:
             )
         seen = source.mean((3, 4), keepdim=True) if gate.needs == "means" else source
         if gate.looks_at_steps == "past":
-            before = self.state.get(name + SEEN)
+            before = self.state.get(self.prefix + name + SEEN)
             seen = seen if before is None else torch.cat([before, seen])
-            self.state[name + SEEN] = seen
+            self.state[self.prefix + name + SEEN] = seen
         else:
             seen = torch.cat([seen.new_zeros(self.t, *seen.shape[1:]), seen])
         whole = torch.cat([seen, seen.new_zeros(T - len(seen), *seen.shape[1:])])

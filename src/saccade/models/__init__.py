@@ -17,6 +17,7 @@ from saccade.models.official import load_official
 from saccade.models.registry import create_model, list_models, model_options, recreate_model, register_model
 from saccade.models.sequential import Sequential
 from saccade.models.sources import list_weights
+from saccade.models.spikingjelly import from_spikingjelly
 from saccade.models.weights import weights_card
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Sequential",
     "SpikingNetwork",
     "create_model",
+    "from_spikingjelly",
     "list_models",
     "list_weights",
     "load_official",

@@ -10,7 +10,9 @@ from torch import nn
 
 from saccade.chain import Chain, LayerLink, NeuronLink, OtherLink
 from saccade.engines import Links
+from saccade.engines.rows import Rows
 from saccade.models.network import Classifier
+from saccade.models.spikingjelly import converted
 from saccade.nn.attention import Attention
 from saccade.nn.readout import VotingReadout
 
@@ -28,7 +30,8 @@ class Sequential(Classifier):
     batch norm sees all T * B frames). All others are given the sequence [T, B, ...] itself: saccade's neurons, gates,
     `Residual`s, and modules of your own; wrap one of yours in `saccade.nn.TimeFolded` if it takes frames. A gate
     belongs to the neuron before it, is given the spikes, and the current if it asks for it; built with
-    `placement="current"`, it multiplies the current before that neuron.
+    `placement="current"`, it multiplies the current before that neuron. SpikingJelly's layers, neurons and residual
+    blocks are converted, on the same weights; `from_spikingjelly` converts whole networks.
 
     Everything that works for the networks of `create_model` works for this one: training engines, `deploy`, streams,
     checkpointing, energy, Grad-CAM, reports. `saccade.explain(net, x)` says which engine runs what.
@@ -60,8 +63,10 @@ class Sequential(Classifier):
             in_channels=in_channels,
             input_size=input_size,
         )
+        #: what became of modules of SpikingJelly's, as rows that print as a table
+        self.conversion = Rows()
         for name, module in named.items():
-            self.add_module(name, module)
+            self.add_module(name, converted(module, name, self.conversion))
         _check_gates(self.chain, steps)
         self.num_classes = _classes(self.chain) if num_classes is None else num_classes
 

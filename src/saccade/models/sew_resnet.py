@@ -98,8 +98,13 @@ class SEWProductBlock(SEWParts, Chained):
         return self.two_branches()[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        main = self.run_chain(x)
-        shortcut = run(chain_of(self.two_branches()[1]), x)
+        return self._combined(self.run_chain(x), run(chain_of(self.two_branches()[1]), x))
+
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step [1, B, ...] of a stream; `walk` holds the neurons' states."""
+        return self._combined(walk.links(self.chain, x), walk.links(chain_of(self.two_branches()[1]), x))
+
+    def _combined(self, main: Tensor, shortcut: Tensor) -> Tensor:
         return shortcut * (main if self.connection == "and" else 1 - main)
 
     def extra_repr(self) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from saccade.errors import require, unknown_name
+from saccade.runs import CARD, WEIGHTS
 
-WEIGHTS, CARD = "weights.safetensors", "card.json"
 #: what ships with the package: NAME.safetensors, NAME.json and NAME.npz, a golden input and output
 PRETRAINED = Path(__file__).parent / "pretrained"
 HUB = "hf:"

@@ -6,23 +6,26 @@ it, and carries the hash of the weights, so that a card and weights of two runs 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from saccade.atomic import replacing, write_text
+from saccade.atomic import replacing
 from saccade.errors import require, unknown_name
+from saccade.files import read_object, sha256_of, write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import list_models, model_defaults, recreate_model
-from saccade.models.sources import CARD, locate
+from saccade.models.sources import locate
 from saccade.nn.attention import attention_class, list_attention
 from saccade.plugins import package_of, run_recorded
+from saccade.runs import CARD
 
 FORMAT = 1
+#: the largest sizes that a card may ask for; raise them for a network of yours that is larger
+LIMITS: dict[str, float] = {"steps": 4096, "resized_steps": 4096, "width": 64, "num_classes": 1e6, "in_channels": 1e5}
 
 
 def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) -> None:
@@ -51,8 +54,8 @@ def save_weights(path: Path | str, model: SpikingNetwork, card: dict[str, Any]) 
     packages = {package_of(type(module).__module__) for module in (model, *model.attention_modules().values())}
     built_with = {key: value for key, value in model.created_with.items() if key != "backend"}
     brought_by = {"packages": sorted(filter(None, packages))} if any(packages) else {}
-    full = {"format": FORMAT, "model": built_with, **brought_by, **card, "sha256": _sha256(path)}
-    write_text(path.with_name(CARD), json.dumps(full, indent=2) + "\n")
+    full = {"format": FORMAT, "model": built_with, **brought_by, **card, "sha256": sha256_of(path)}
+    write_object(path.with_name(CARD), full)
 
 
 def load_weights(
@@ -67,18 +70,22 @@ def load_weights(
 
     Raises:
         FileNotFoundError: weights or card are missing, or cannot be fetched.
-        ValueError: a file is damaged, the two do not belong together, the weights do not fit the network, or the card
-            says something else than was asked.
+        ValueError: a file is damaged, the two do not belong together, the weights do not fit the network or hold what
+            no training leaves behind (NaN, infinity, negative variances), the card asks for sizes beyond `LIMITS` or
+            for other weights, or says something else than was asked.
     """
     files = locate(source)
     card = read_card(files.card)
     _bring_code(card, files.card)
     check_asked(card["model"], asked or {}, source)
-    tensors = _read_tensors(files.weights)
-    if card["sha256"] != _sha256(files.weights):
+    _check_built_with(card["model"], files.card)
+    if card["sha256"] != sha256_of(files.weights):
         raise ValueError(f"{files.weights} is not the file that {files.card} describes (another sha256).")
+    _check_shapes(_expected(card["model"], files.card), files.weights)
+    tensors = _read_tensors(files.weights)
     model = recreate_model({**card["model"], "backend": backend})
-    _fill(model, tensors, files.weights)
+    _check_numbers(tensors, model.state_dict(), files.weights)
+    model.load_state_dict(tensors)
     return model.eval(), card
 
 
@@ -146,11 +153,8 @@ def check_asked(built_with: Mapping[str, Any], asked: Mapping[str, Any], source:
 
 def read_card(path: Path) -> dict[str, Any]:
     """A card as a dict; ValueError if the file is damaged or of a newer format."""
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"The card {path} cannot be read as JSON ({error}).") from None
-    if not isinstance(card, dict) or not isinstance(card.get("model"), dict) or "sha256" not in card:
+    card = read_object(path)
+    if not isinstance(card.get("model"), dict) or "sha256" not in card:
         raise ValueError(f"{path} is not a card of weights: it must name the model and the sha256 of the weights.")
     if card.get("format") != FORMAT:
         raise ValueError(
@@ -160,28 +164,71 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _check_built_with(built_with: Mapping[str, Any], path: Path) -> None:
+    """ValueError for a card whose model asks for more than to be built: other weights, or sizes beyond all measure."""
+    name = built_with.get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{path} does not name its network.")
+    known = [*model_defaults(name), "name", "resized_steps"]
+    for option in built_with:
+        if option not in known or option == "backend":
+            raise unknown_name("option", option, known, of=f"the model on the card {path}")
+    for option, most in LIMITS.items():
+        value = built_with.get(option, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value <= most:
+            raise ValueError(
+                f"The card {path} has {option}={str(value)[:40]}, more than the limit of {most:g}. If you trust it, "
+                f"raise saccade.models.weights.LIMITS[{option!r}]."
+            )
+
+
+def _expected(built_with: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    """The network's tensors without their memory."""
+    try:
+        with torch.device("meta"):
+            return recreate_model(built_with).state_dict()
+    except (RuntimeError, TypeError, OverflowError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"The card {path} describes a network that cannot be built ({reason}).") from None
+
+
+def _check_shapes(wanted: Mapping[str, Tensor], path: Path) -> None:
+    """Compare what the file's header announces with what the network needs, before anything is allocated."""
     safetensors = require("safetensors", "train")
     try:
-        return require("safetensors.torch", "train").load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is truncated or not a safetensors file ({error}).") from None
-
-
-def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    wanted = model.state_dict()
-    missing, left_over = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    missing, left_over = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or left_over:
         raise ValueError(
             f"{path} does not fit the network on its card: missing {_some(missing)}; left over {_some(left_over)}."
         )
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
+    for name, shape in found.items():
+        if shape != list(wanted[name].shape):
             raise ValueError(
-                f"{path} does not fit the network on its card: {name} is {list(tensor.shape)}, but the network needs "
+                f"{path} does not fit the network on its card: {name} is {shape}, but the network needs "
                 f"{list(wanted[name].shape)}."
             )
-    model.load_state_dict(tensors)
+
+
+def _check_numbers(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
+    """ValueError for a tensor of another kind of number, or one that no training leaves behind."""
+    for name, tensor in tensors.items():
+        kind = wanted[name]
+        if tensor.is_floating_point() != kind.is_floating_point() or (
+            not kind.is_floating_point() and tensor.dtype != kind.dtype
+        ):
+            raise ValueError(f"{name} in {path} is of type {tensor.dtype}, but the network has {kind.dtype}.")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} in {path} holds numbers that are not finite (NaN or infinity).")
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise ValueError(f"{name} in {path} is a variance, but holds negative numbers.")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    return require("safetensors.torch", "train").load_file(path)
 
 
 def _plain(value: Any) -> Any:
@@ -193,11 +240,3 @@ def _plain(value: Any) -> Any:
 
 def _some(names: list[str]) -> str:
     return (", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")) or "nothing"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

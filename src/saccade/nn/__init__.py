@@ -5,6 +5,7 @@ from saccade.nn.folding import TimeFolded, fold_time, unfold_time
 from saccade.nn.neuron import IF, LIF, PLIF, Neuron
 from saccade.nn.norm import ThresholdBatchNorm
 from saccade.nn.readout import VotingReadout, mean_readout, membrane_readout
+from saccade.ops import Surrogate
 
 __all__ = [
     "IF",
@@ -13,6 +14,7 @@ __all__ = [
     "Attention",
     "GatedNeuron",
     "Neuron",
+    "Surrogate",
     "ThresholdBatchNorm",
     "TimeFolded",
     "VotingReadout",

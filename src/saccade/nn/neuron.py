@@ -146,7 +146,8 @@ class PLIF(LIF):
 
         decay = 1 - sigmoid(w),   gain = sigmoid(w),   w learned, one per layer
 
-    so that 1/tau = sigmoid(w) stays between 0 and 1. `tau` is the initial time constant, in steps.
+    so that 1/tau = sigmoid(w) stays between 0 and 1. `tau` is the initial time constant, in steps. The input is not
+    weighed, gain = 1, with `decay_input=False`.
     """
 
     def __init__(
@@ -157,15 +158,19 @@ class PLIF(LIF):
         surrogate: str | ops.Surrogate = "atan",
         detach_reset: bool = True,
         backend: str = "auto",
+        inclusive: bool = False,
+        decay_input: bool = True,
     ) -> None:
         if not tau > 1:
             raise ValueError(f"PLIF's initial time constant must be above 1 step, but tau={tau}.")
-        super().__init__(1 - 1 / tau, 1 / tau, threshold, reset, surrogate, detach_reset, backend)
+        gain = 1 / tau if decay_input else 1.0
+        super().__init__(1 - 1 / tau, gain, threshold, reset, surrogate, detach_reset, backend, inclusive)
+        self.decay_input = decay_input
         self.w = nn.Parameter(torch.tensor(-math.log(tau - 1)))
 
     def _decay_and_gain(self) -> tuple[Tensor, Tensor]:
-        gain = self.w.sigmoid()
-        return 1 - gain, gain
+        leak = self.w.sigmoid()
+        return 1 - leak, leak if self.decay_input else torch.ones_like(leak)
 
     def extra_repr(self) -> str:
         return "learned decay, initially " + super().extra_repr()
@@ -181,5 +186,6 @@ class IF(LIF):
         surrogate: str | ops.Surrogate = "atan",
         detach_reset: bool = True,
         backend: str = "auto",
+        inclusive: bool = False,
     ) -> None:
-        super().__init__(1.0, 1.0, threshold, reset, surrogate, detach_reset, backend)
+        super().__init__(1.0, 1.0, threshold, reset, surrogate, detach_reset, backend, inclusive)

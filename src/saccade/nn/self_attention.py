@@ -35,11 +35,6 @@ class TokenProduct(nn.Module):
         check_positive(type(self).__name__, heads=heads)
         self.heads = heads
 
-    @property
-    def stepwise(self) -> bool:
-        """Whether every step is treated alike and by itself."""
-        return self.looks_at_steps == "own"
-
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys (and values), each [T, B, C, H, W]."""
         name = type(self).__name__
@@ -108,11 +103,12 @@ class FiredGate(TokenProduct):
         score, carried = self.score(x)
         return self.multiply(self.neuron(score), carried)
 
-    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """One step [B, parts * C, H, W] of a stream, and the neuron's state after it; see `LIF.step`."""
-        score, carried = self.score(x_t[None])
-        fired, state = self.neuron.step(score[0], state)
-        return self.multiply(fired[None], carried)[0], state
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step [1, B, parts * C, H, W] of a stream; `walk` holds the neuron's state."""
+        score, carried = self.score(x)
+        key = f"{walk.prefix}neuron"
+        fired, walk.state[key] = self.neuron.step(score[0], walk.state.get(key))
+        return self.multiply(fired[None], carried)
 
 
 class TokenQK(FiredGate):

@@ -58,13 +58,16 @@ class FrameSize(nn.Module):
 
 
 class SequenceDropout(nn.Module):
-    """Dropout with one mask for all steps of a sample, [T, B, F]: a unit that is off is off for the whole sequence."""
+    """Dropout with one mask for all steps of a sample: a unit that is off is off for the whole sequence.
+
+    [T, B, F] or [T, B, C, H, W]; with `channels`, whole channels are off.
+    """
 
     link: ClassVar[str] = "dropout"
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, channels: bool = False) -> None:
         super().__init__()
-        self.mask = nn.Dropout(p)
+        self.mask = nn.Dropout2d(p) if channels else nn.Dropout(p)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.mask.p == 0:

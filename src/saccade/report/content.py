@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import zipfile
 import zlib
@@ -15,12 +14,8 @@ from typing import Any
 
 import numpy as np
 
-CONFIG, METRICS, RESULT, CARD = "config.json", "metrics.csv", "result.json", "card.json"
-#: where the probes of a run put their JSON, arrays and pictures
-PROBE = "probe"
-#: where the runs of an ablation lie in its folder
-GRID_RUNS = "runs"
-PROBES = ("predictions", "gates", "cam", "firing", "energy")
+from saccade.files import FileError, read_object
+from saccade.runs import CARD, CONFIG, GRID_RUNS, METRICS, PROBE, PROBES, RESULT
 
 Arrays = dict[str, np.ndarray]
 
@@ -131,14 +126,10 @@ def _json(run: Run, name: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        run.damaged.append(f"{name} cannot be read as JSON ({error}).")
+        return read_object(path)
+    except FileError as error:
+        run.damaged.append(f"{name} cannot be used: {error.problem}")
         return None
-    if not isinstance(content, dict):
-        run.damaged.append(f"{name} must hold a JSON object, but holds a {type(content).__name__}.")
-        return None
-    return content
 
 
 def _metrics(run: Run) -> dict[str, list[float]] | None:

@@ -6,8 +6,6 @@ NAME.safetensors and NAME.json, the card that says what it was trained on, how, 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saccade.atomic import replacing, write_text
+from saccade.atomic import replacing
 from saccade.data.loaders import BatchLoader
 from saccade.errors import require
+from saccade.files import read_object, sha256_of, write_object
 from saccade.train.schedule import learning_rate_factor
 
 INSTRUMENTS = Path(__file__).parent / "instruments"
@@ -106,8 +105,8 @@ def save_autoencoder(model: Autoencoder, name: str, card: dict[str, Any], folder
     path = folder / f"{name}.safetensors"
     with replacing(path) as temporary:
         require("safetensors.torch", "train").save_file(dict(model.state_dict()), temporary)
-    full = {"sizes": model.sizes, **card, "sha256": _sha256(path)}
-    write_text(path.with_suffix(".json"), json.dumps(full, indent=2) + "\n")
+    full = {"sizes": model.sizes, **card, "sha256": sha256_of(path)}
+    write_object(path.with_suffix(".json"), full)
 
 
 def shipped_autoencoders() -> list[str]:
@@ -128,13 +127,9 @@ def load_autoencoder(name: str, folder: Path = INSTRUMENTS) -> tuple[Autoencoder
             f"No autoencoder is shipped for {name!r}, so there is no Fréchet autoencoder distance. "
             f"There is one for: {', '.join(shipped_autoencoders())}. To add one, see benchmarks/train_autoencoder.py."
         )
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if card["sha256"] != _sha256(path):
+    card = read_object(path.with_suffix(".json"))
+    if card["sha256"] != sha256_of(path):
         raise ValueError(f"{path} is not the file that its card describes (another sha256). Install saccade again.")
     model = Autoencoder(**card["sizes"])
     model.load_state_dict(require("safetensors.torch", "train").load_file(path))
     return model.eval(), card
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -41,9 +41,12 @@ class History(Callback):
         part: what is scored after every epoch, "validation" or "test".
         task: whose numbers are kept.
         planned: epochs that the run in the folder was to have until now; None: there is none.
+        otherwise: what is different from the machine that the run was on until now, in words.
     """
 
-    def __init__(self, path: Path, part: str, task: type[LearningTask], planned: int | None = None) -> None:
+    def __init__(
+        self, path: Path, part: str, task: type[LearningTask], planned: int | None = None, otherwise: str | None = None
+    ) -> None:
         self.path = path
         self.part = part
         measured = [column.format(part=part) for column in task.columns]
@@ -51,6 +54,8 @@ class History(Callback):
         self.rows: list[dict[str, Any]] = []
         self.step_seconds: list[float] = []
         """Wall-clock time per training step, by epoch: loading included, scoring not."""
+        self.otherwise = [] if otherwise is None else [otherwise]
+        """What was different when the run was resumed, in words, each time."""
         self.plans: list[dict[str, int]] = [] if planned is None else [{"after": 0, "epochs": planned}]
         """How many epochs the run was to have, from the start and from after which epoch on."""
 
@@ -113,11 +118,13 @@ class History(Callback):
             "rows": [dict(row) for row in self.rows],
             "step_seconds": list(self.step_seconds),
             "plans": [dict(plan) for plan in self.plans],
+            "otherwise": list(self.otherwise),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = [dict(row) for row in state_dict["rows"]]
         self.step_seconds = list(state_dict["step_seconds"])
+        self.otherwise = [*state_dict.get("otherwise", []), *self.otherwise]
         self.plans = [dict(plan) for plan in state_dict.get("plans", self.plans)]  # 0.1.0 kept none
         self.write()
 

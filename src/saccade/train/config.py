@@ -5,7 +5,9 @@ Imports nothing heavy, so that the command line can show help and refuse bad inp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from saccade.errors import unknown_name
@@ -137,6 +139,16 @@ def _policy(values: dict[str, Any]) -> dict[str, str]:
     if not isinstance(augment, str):
         raise ValueError(f"augment is the name of an augmentation policy, e.g. 'standard' or 'none', not {augment!r}.")
     return {"augment": augment}
+
+
+def digest(experiment: Experiment) -> str:
+    """A hash of all that decides what is learned: every field but those that a resumed run may change.
+
+    Fields at their default are left out, so that one that a later version adds changes no hash.
+    """
+    plain = asdict(Experiment(recipe="", model="", data=""))
+    kept = {k: v for k, v in asdict(experiment).items() if k not in FREE_ON_RESUME and v != plain[k]}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def parse_value(word: str) -> Value:

@@ -52,7 +52,10 @@ class FiringMeter:
         """Share of neurons that fire per step, per layer, in the network's order; without layers that never ran."""
         return {name: float(self._spikes[name]) / self._places[name] for name in self.layers if name in self._spikes}
 
-    def mean_rate(self) -> float:
-        """The same over all neurons of the network; 0 if it has none."""
-        spikes = sum(float(s) for s in self._spikes.values())
-        return spikes / max(1, sum(self._places.values()))
+    def mean_rate(self, part: str = "") -> float:
+        """The same over all neurons of the network, or of the module named `part`; 0 if it has none.
+
+        A layer counts by its neurons: this is the share of them that fire, not a mean of the layers' rates.
+        """
+        layers = [name for name in self._spikes if not part or name == part or name.startswith(f"{part}.")]
+        return sum(float(self._spikes[name]) for name in layers) / max(1, sum(self._places[name] for name in layers))

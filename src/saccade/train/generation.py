@@ -155,7 +155,6 @@ def score_images(
             with autocast(machine):
                 output = model(images)
             scores.update(output, images)
-    rates = meter.rates()
     distance, settings = frechet_autoencoder(model, batches, experiment, machine)
     return {
         "test_reconstruction": scores.reconstruction,
@@ -166,7 +165,7 @@ def score_images(
         **cut_short(batches),
         "frechet_autoencoder_distance": distance,
         "frechet_autoencoder_distance_is": settings,
-        "firing_rate_by_part": {part: mean_of(rates, part) for part in ("encoder", "posterior", "prior", "decoder")},
+        "firing_rate_by_part": {part: meter.mean_rate(part) for part in ("encoder", "posterior", "prior", "decoder")},
     }, meter
 
 
@@ -213,9 +212,3 @@ def first_images(batches: BatchLoader, count: int) -> Tensor:
         if sum(map(len, found)) >= count:
             break
     return torch.cat(found)[:count]
-
-
-def mean_of(rates: dict[str, float], part: str) -> float:
-    """Mean over the layers of a part of the network of their firing rates."""
-    found = [rate for name, rate in rates.items() if name.startswith(f"{part}.")]
-    return sum(found) / len(found)

@@ -32,6 +32,8 @@ class RunProgress(Callback):
             f"{e.recipe}: {e.model} with attention {e.attention} on {e.data}, T = {e.steps}, {e.epochs} epochs, "
             f"in {self.history.path.parent}" + (f"; {done} of them are done" if done else "")
         )
+        if self.history.otherwise:
+            self._say(f"Note: {self.history.otherwise[-1]}.")
         if self.history.extended:
             self._say(f"The run was {self.history.extended}: {trainer.optimizers[0].param_groups[0]['lr']:.3g} now.")
         if self.console.is_terminal:

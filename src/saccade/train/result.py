@@ -8,6 +8,7 @@ from typing import Any
 
 from saccade import ops
 from saccade.data import DataInfo
+from saccade.files import write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.weights import save_weights
 from saccade.train import provenance
@@ -15,7 +16,7 @@ from saccade.train.callbacks import History
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.learning import FinalScores
-from saccade.train.run_folder import RunFolder, write_json
+from saccade.train.run_folder import RunFolder
 
 
 def finish(
@@ -37,6 +38,8 @@ def finish(
         "hardware": provenance.hardware(machine.device),
     }
     extended = {} if history.extended is None else {"extended": history.extended}
+    if history.otherwise:
+        extended["resumed"] = "; ".join(history.otherwise)
     card = {
         "recipe": experiment.recipe,
         "steps": experiment.steps,
@@ -72,5 +75,5 @@ def finish(
         "lif_backends_that_ran": ops.take_ran(),
         **origin,
     }
-    write_json(folder.result, result)
+    write_object(folder.result, result)
     return {**result, "run_dir": str(folder.path)}

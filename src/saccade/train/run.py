@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from saccade import ops
 from saccade.train.build import build_loaders, build_model, check_names, generates
 from saccade.train.callbacks import History, SaveCheckpoint, StepSeed
 from saccade.train.check import check_experiment
-from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
+from saccade.train.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine, laid_out_for
 from saccade.train.generation import GenerationTask
@@ -60,7 +61,7 @@ def train(
     """
     check_experiment(experiment)
     folder = open_run(Path(run_dir) if run_dir is not None else default_run_dir(experiment.recipe), experiment, resume)
-    done = _epochs_done(folder)
+    checkpoint, done, otherwise = _where_it_stands(folder, experiment)
     if done > experiment.epochs:
         raise ValueError(
             f"{folder.path} has {done} epochs behind it; epochs={experiment.epochs} cannot take them back."
@@ -78,20 +79,34 @@ def train(
     planned = folder.read_config().epochs if done else None
     folder.create(experiment)
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, part, kind, planned)
+    history = History(folder.metrics, part, kind, planned, otherwise)
     with quiet_lightning(), _interruptible():
         trainer = _trainer(experiment, folder, history, machine)
-        trainer.fit(task, ckpt_path=folder.checkpoint if done else None)
+        trainer.fit(task, ckpt_path=checkpoint if done else None)
 
     report = task.test(loaders.test, machine, history.rows)
     network, steps = task.scored_model, task.steps_per_epoch
     return finish(folder, experiment, loaders.info, network, report, history, machine, steps, paper)
 
 
-def _epochs_done(folder: RunFolder) -> int:
-    if not folder.checkpoint.is_file():
-        return 0
-    return read_checkpoint(folder.checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+def _where_it_stands(folder: RunFolder, experiment: Experiment) -> tuple[Path | None, int, str | None]:
+    """The checkpoint to go on from, whole epochs behind it, and what is different now; the one before, if the last is
+    damaged."""
+    for path in (folder.checkpoint, folder.checkpoint_before):
+        if not path.is_file():
+            continue
+        try:
+            checkpoint = read_checkpoint(path)
+        except CheckpointError as error:
+            if path == folder.checkpoint and folder.checkpoint_before.is_file():
+                aside = path.replace(path.with_name(f"damaged.{path.name}"))  # else the next one saved would keep it
+                print(f"Note: {error} It is now {aside.name}; going on from the one before it.", file=sys.stderr)
+                continue
+            raise
+        otherwise = check_tie(checkpoint, experiment, path)
+        done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        return path, done, otherwise
+    return None, 0, None
 
 
 def _trainer(experiment: Experiment, folder: RunFolder, history: History, machine: Machine) -> Trainer:
@@ -111,7 +126,7 @@ def _trainer(experiment: Experiment, folder: RunFolder, history: History, machin
         ],
         logger=TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="", default_hp_metric=False),
         # a plain process, also where a cluster's variables would make Lightning look for others and requeue by itself
-        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
+        plugins=[RunCheckpointIO(experiment), LightningEnvironment()],
         default_root_dir=folder.path,
         enable_checkpointing=False,
         enable_progress_bar=False,

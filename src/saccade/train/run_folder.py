@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from saccade.atomic import remove_leftovers, write_text
+from saccade.atomic import remove_leftovers
+from saccade.files import read_object, write_object
+from saccade.runs import CARD, CHECKPOINT, CHECKPOINT_BEFORE, CONFIG, EARLIER, METRICS, RESULT, TENSORBOARD, WEIGHTS
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
-
-#: where the result and weights of a run lie that ended, and was given more epochs
-EARLIER = "earlier"
 
 
 class RunFolder:
@@ -21,13 +19,14 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = path / "config.json"
-        self.metrics = path / "metrics.csv"
-        self.result = path / "result.json"
-        self.weights = path / "weights.safetensors"
-        self.card = path / "card.json"
-        self.checkpoint = path / "resume.ckpt"
-        self.tensorboard = path / "tensorboard"
+        self.config = path / CONFIG
+        self.metrics = path / METRICS
+        self.result = path / RESULT
+        self.weights = path / WEIGHTS
+        self.card = path / CARD
+        self.checkpoint = path / CHECKPOINT
+        self.checkpoint_before = path / CHECKPOINT_BEFORE
+        self.tensorboard = path / TENSORBOARD
 
     def create(self, experiment: Experiment) -> None:
         """Make the folder, clear away what a killed run left half written, and write config.json.
@@ -46,7 +45,7 @@ class RunFolder:
             ) from None
         remove_leftovers(self.path)
         self._set_aside()
-        write_json(self.config, asdict(experiment))
+        write_object(self.config, asdict(experiment))
 
     def _set_aside(self) -> None:
         result = self.read_result()
@@ -60,7 +59,7 @@ class RunFolder:
 
     def read_config(self) -> Experiment:
         """The experiment of the run in this folder."""
-        return from_dict(read_json(self.config))
+        return from_dict(read_object(self.config))
 
     def is_finished(self, experiment: Experiment) -> bool:
         """Whether the run has reached the experiment's last epoch and reported."""
@@ -69,7 +68,7 @@ class RunFolder:
 
     def read_result(self) -> dict[str, Any] | None:
         """What the finished run reported; None while it is not finished."""
-        return read_json(self.result) if self.result.is_file() else None
+        return read_object(self.result) if self.result.is_file() else None
 
     def read_metrics(self) -> list[dict[str, str]]:
         """The table of epochs, as it is written: one row per epoch."""
@@ -83,22 +82,6 @@ def find_run(path: Path) -> RunFolder:
     if not folder.config.is_file():
         raise FileNotFoundError(f"{path} is not the folder of a run: there is no {folder.config.name} in it.")
     return folder
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; ValueError if the file is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as JSON ({error}).") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, but holds a {type(content).__name__}.")
-    return content
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def default_run_dir(recipe: str) -> Path:

@@ -18,11 +18,12 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+from saccade.files import write_object
 from saccade.train import provenance
 from saccade.train.config import Experiment
 from saccade.train.device import choose_machine
 from saccade.train.run import train
-from saccade.train.run_folder import RunFolder, write_json
+from saccade.train.run_folder import RunFolder
 
 WARM_UP_BATCHES = 20
 
@@ -88,7 +89,7 @@ def speedrun(
         "versions": provenance.versions(),
         "hardware": provenance.hardware(choose_machine(experiment).device),
     }
-    write_json(folder / "speedrun.json", summary)
+    write_object(folder / "speedrun.json", summary)
     return summary
 
 

@@ -8,6 +8,7 @@ import torch
 import saccade
 from saccade.probe.costs import FLOAT32
 from saccade.probe.generation import PARTS, as_json, measure_generation
+from saccade.train.firing import FiringMeter
 
 T, B, D, K = 5, 4, 6, 3
 
@@ -74,6 +75,17 @@ def test_energy_is_the_sum_of_its_parts(parts):
     )
     assert report["not_counted"] == {}
     assert all(0 < rate < 1 for rate in report["firing_rate"].values())
+
+
+def test_a_parts_rate_is_that_of_a_training_run_the_share_of_its_neurons(model, images, parts):
+    model.eval()
+    with FiringMeter(model) as meter, torch.no_grad():
+        model.encode(images)
+    assert meter.mean_rate("encoder") == pytest.approx(parts["encoder"].firing_rate, rel=1e-6)
+    rates = [rate for name, rate in meter.rates().items() if name.startswith("encoder.")]
+    assert meter.mean_rate("encoder") != pytest.approx(sum(rates) / len(rates), rel=1e-2)  # layers differ in size
+    assert meter.mean_rate("prior") == 0
+    assert meter.mean_rate() == meter.mean_rate("encoder")
 
 
 def test_the_model_is_left_as_it_was(model, images):

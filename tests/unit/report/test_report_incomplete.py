@@ -248,7 +248,7 @@ def test_folders_that_are_no_runs(tmp_path, make_run):
 @pytest.mark.usefixtures("sketched")
 def test_a_folder_of_damage_alone_is_reported(tmp_path):
     write(tmp_path, "config.json", [])
-    assert "config.json must hold a JSON object" in page_of(tmp_path)
+    assert "config.json cannot be used: it must hold a JSON object" in page_of(tmp_path)
 
 
 @pytest.mark.usefixtures("sketched")

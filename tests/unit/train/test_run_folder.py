@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from saccade.atomic import remove_leftovers, replacing, write_text
-from saccade.train.checkpoint import AtomicCheckpointIO, read_checkpoint
+from saccade.files import read_object, write_object
+from saccade.train.checkpoint import MARK, CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.config import Experiment
-from saccade.train.run_folder import default_run_dir, open_run, read_json, write_json
+from saccade.train.run_folder import default_run_dir, open_run
 
 E = Experiment(recipe="r", model="m", data="d")
 
@@ -83,19 +84,19 @@ def test_leftovers_of_killed_writers_go_and_nothing_else(tmp_path):
 
 def test_damaged_json_is_named(tmp_path):
     path = tmp_path / "config.json"
-    write_json(path, {"a": 1})
-    assert read_json(path) == json.loads(path.read_text()) == {"a": 1}
+    write_object(path, {"a": 1})
+    assert read_object(path) == json.loads(path.read_text()) == {"a": 1}
     for text in ("{", "[1]"):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"config\.json"):
-            read_json(path)
+            read_object(path)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])
 def test_damaged_checkpoints_are_one_sentence(tmp_path, damage):
     path = tmp_path / "resume.ckpt"
     keys = ("state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers")
-    AtomicCheckpointIO().save_checkpoint({key: {"x": torch.ones(1000)} for key in keys}, path)
+    RunCheckpointIO(E).save_checkpoint({key: {"x": torch.ones(1000)} for key in keys}, path)
     assert read_checkpoint(path)["loops"]["x"].sum() == 1000
     whole = path.read_bytes()
     if damage == "other":
@@ -116,3 +117,43 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
     with pytest.raises(ValueError, match="cannot be read"):
         read_checkpoint(tmp_path / "resume.ckpt")
     assert not (tmp_path / "trapped").exists()
+
+
+def checkpoint_of(experiment, path):
+    keys = ("state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers")
+    RunCheckpointIO(experiment).save_checkpoint({key: {"x": torch.arange(50)} for key in keys}, path)
+    return path
+
+
+def test_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path):
+    path = checkpoint_of(E, tmp_path / "resume.ckpt")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            read_checkpoint(path)
+    path.write_bytes(whole[: -len(MARK) - 64])
+    with pytest.raises(CheckpointError, match="its checksum is missing"):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_belongs_to_its_experiment_and_says_what_is_different(tmp_path, monkeypatch):
+    checkpoint = read_checkpoint(checkpoint_of(E, tmp_path / "resume.ckpt"))
+    assert check_tie(checkpoint, replace(E, epochs=99, workers=2), tmp_path) is None
+    for other in (replace(E, seed=5), replace(E, lr=3.0)):
+        with pytest.raises(CheckpointError, match="is of another experiment than the config"):
+            check_tie(checkpoint, other, tmp_path)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    assert f"{threads} threads then, {threads + 1} now" in check_tie(checkpoint, E, tmp_path)
+
+
+def test_the_checkpoint_before_the_last_is_kept(tmp_path):
+    path = checkpoint_of(E, tmp_path / "resume.ckpt")
+    first = path.read_bytes()
+    checkpoint_of(replace(E, epochs=3, seed=1), path)
+    assert (tmp_path / "resume.before.ckpt").read_bytes() == first
+    assert path.read_bytes() != first
+    assert len(list(tmp_path.iterdir())) == 2

@@ -83,9 +83,7 @@ def test_missing_left_over_and_misshapen_tensors_are_named(saved):
         load_weights(folder)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"), [("{", "cannot be read as JSON"), ("{}", "is not a card"), (None, "is of format 99")]
-)
+@pytest.mark.parametrize(("text", "said"), [("{", "it is no JSON"), ("{}", "is not a card"), (None, "is of format 99")])
 def test_damaged_and_newer_cards_are_refused(saved, text, said):
     card = saved[0] / "card.json"
     card.write_text(text or json.dumps({**json.loads(card.read_text()), "format": 99}))
@@ -109,3 +107,40 @@ def test_a_network_that_nobody_could_build_again_gets_no_card(tmp_path):
     with pytest.raises(ValueError, match="was not built by create_model, so its card could not say how to build it"):
         save_weights(tmp_path / "weights.safetensors", model, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_that_leads_elsewhere_or_asks_for_too_much_is_refused_before_anything_is_built(saved, monkeypatch):
+    folder, _ = saved
+    card = json.loads((folder / "card.json").read_text())
+    monkeypatch.setattr("saccade.models.sources._download", lambda *_: pytest.fail("looked in the network"))
+    for change, said in (
+        ({"weights": "hf:someone/repo"}, "Unknown option 'weights' of the model on the card"),
+        ({"code": "evil.py"}, "Unknown option 'code' of the model on the card"),
+        ({"width": 1e4}, "width=10000.0, more than the limit of 64"),
+        ({"steps": 10**5}, "steps=100000, more than the limit of 4096"),
+        ({"resized_steps": 10**8}, "resized_steps=100000000, more than the limit"),
+        ({"num_classes": 10**10}, "num_classes=10000000000, more than the limit"),
+        ({"num_classes": 10**6}, "does not fit the network on its card"),
+        ({"attention_options": {"kernel_time": 10**9}}, "does not fit the network on its card"),
+        ({"steps": "many"}, "steps=many, more than the limit"),
+        ({"width": None}, "width=None, more than"),
+    ):
+        (folder / "card.json").write_text(json.dumps({**card, "model": {**card["model"], **change}}))
+        with pytest.raises(ValueError, match=said):
+            load_weights(folder)
+
+
+def test_bad_numbers_are_refused_by_name(saved):
+    folder, _ = saved
+    weight, variance = "convs.0.conv.weight", "convs.0.norm.running_var"
+    whole = load_file(folder / "weights.safetensors")
+    assert {weight, variance} <= whole.keys()
+    for name, value, said in (
+        (weight, torch.full_like(whole[weight], torch.nan), "not finite"),
+        (weight, torch.full_like(whole[weight], torch.inf), "not finite"),
+        (variance, -whole[variance], "is a variance, but holds negative numbers"),
+        (weight, whole[weight].to(torch.int8), "is of type torch.int8"),
+    ):
+        rewrite(folder, lambda _, name=name, value=value: {**whole, name: value})
+        with pytest.raises(ValueError, match=f"^{name} in .*{said}"):
+            load_weights(folder)

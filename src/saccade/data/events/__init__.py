@@ -15,10 +15,12 @@ from saccade.data.events.load import split_store
 from saccade.data.events.readers import read_events
 from saccade.data.events.recording import Events, RecordingError
 from saccade.data.events.sets import EVENT_SETS, event_set
+from saccade.data.events.simulated import SIMULATED, load_simulated
 from saccade.data.events.store import DamagedCacheError, FrameStore, open_store
 
 __all__ = [
     "EVENT_SETS",
+    "SIMULATED",
     "Clip",
     "DamagedCacheError",
     "EventClips",
@@ -27,6 +29,7 @@ __all__ = [
     "FrameStore",
     "RecordingError",
     "event_set",
+    "load_simulated",
     "make_plan",
     "open_store",
     "prepare",

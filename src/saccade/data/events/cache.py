@@ -15,7 +15,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ from saccade.atomic import remove_leftovers, replacing, write_text
 from saccade.data.events.fingerprint import Progress, content_hashes, file_hash
 from saccade.data.events.frames import Clip, Counts, FrameSpec, smallest_type, to_frames
 from saccade.data.events.readers import decode
-from saccade.data.events.recording import RecordingError, Size
+from saccade.data.events.recording import Events, RecordingError, Size
 from saccade.data.events.sets import EventSet, Recording
 from saccade.data.events.splits import TEST, TRAIN, names_hash
 from saccade.data.events.store import (
@@ -45,7 +45,7 @@ from saccade.data.events.store import (
     open_store,
     read_index,
 )
-from saccade.data.files import read_file, read_object
+from saccade.files import read_file, read_object
 
 FRAMES = "frames"
 # Beside each file of clips, until all are made.
@@ -57,17 +57,23 @@ COUNTS_PER_FILE = 2**25
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
 
 
+EventsOf = Callable[["Plan", list[Recording]], Iterator[Events]]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A cache to be: which recordings, which frames, where."""
 
-    event_set: EventSet
+    #: of the set
+    name: str
     root: Path
     spec: FrameSpec
     sensor: Size
     class_names: tuple[str, ...]
     recordings: list[Recording]
     hashes: dict[Path, str]
+    #: the events of recordings that share a path
+    events_of: EventsOf
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -83,13 +89,18 @@ class Plan:
     def key(self) -> str:
         """Of content and parameters."""
         rows = [[r.name, r.label, r.part, r.group, r.window_us, self.hashes[r.path]] for r in self.recordings]
-        said = [OUTPUT_VERSION, FORMAT, self.event_set.name, self.class_names, self.sensor, asdict(self.spec), rows]
+        said = [OUTPUT_VERSION, FORMAT, self.name, self.class_names, self.sensor, asdict(self.spec), rows]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:20]
 
     @property
     def folder(self) -> Path:
         """Where the cache lies."""
-        return set_folder(self.root, self.event_set) / self.key
+        return set_folder(self.root, self.name) / self.key
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each recording stands, by name."""
+        return {recording.name: place for place, recording in enumerate(self.recordings)}
 
     def slices(self) -> Iterator[tuple[str, list[Recording]]]:
         """The files of the cache, and the recordings in each."""
@@ -97,19 +108,19 @@ class Plan:
             yield f"clips-{number:05d}.npy", self.recordings[first : first + self.clips_per_file]
 
 
-def set_folder(root: Path, event_set: EventSet) -> Path:
+def set_folder(root: Path, name: str) -> Path:
     """The folder of all caches of a set: below $SACCADE_CACHE, else below the root of the data sets."""
-    return Path(os.environ.get("SACCADE_CACHE") or root) / FRAMES / event_set.name
+    return Path(os.environ.get("SACCADE_CACHE") or root) / FRAMES / name
 
 
-def contents_path(root: Path, event_set: EventSet) -> Path:
+def contents_path(root: Path, name: str) -> Path:
     """The file that remembers the hashes of a set's recordings."""
-    return set_folder(root, event_set) / "contents.json"
+    return set_folder(root, name) / "contents.json"
 
 
-def caches(root: Path, event_set: EventSet) -> list[tuple[Path, dict[str, Any]]]:
+def caches(root: Path, name: str) -> list[tuple[Path, dict[str, Any]]]:
     """The finished caches of a set and their indices; the clips themselves are not looked at."""
-    folders = [path.parent for path in sorted(set_folder(root, event_set).glob(f"*/{INDEX}"))]
+    folders = [path.parent for path in sorted(set_folder(root, name).glob(f"*/{INDEX}"))]
     return [(folder, index) for folder in folders if (index := _index_or_none(folder)) is not None]
 
 
@@ -131,8 +142,8 @@ def make_plan(event_set: EventSet, root: Path, spec: FrameSpec, progress: Progre
     size = spec.frame_size or sensor
     if size[0] > sensor[0] or size[1] > sensor[1]:
         raise ValueError(f"Frames of (height, width) {size} are larger than the sensor of {event_set.name}, {sensor}.")
-    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set), progress)
-    return Plan(event_set, root, spec, sensor, found.class_names, found.recordings, hashes)
+    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set.name), progress)
+    return Plan(event_set.name, root, spec, sensor, found.class_names, found.recordings, hashes, read_recordings)
 
 
 def prepare(plan: Plan, progress: Progress | None = None, workers: int = 2) -> FrameStore:
@@ -225,17 +236,23 @@ def _write_file(plan: Plan, name: str, recordings: list[Recording], pool: Thread
     return record
 
 
-def _clips(plan: Plan, recordings: list[Recording]) -> list[tuple[Clip, dict[str, int]]]:
-    """The frames of the recordings in one file, and what is to be known of each."""
+def read_recordings(plan: Plan, recordings: list[Recording]) -> Iterator[Events]:
+    """The events of the recordings in one file."""
     path = recordings[0].path
     whole = decode(path, read_file(path, error=RecordingError), plan.sensor)
-    clips = []
     for recording in recordings:
         events = whole if recording.window_us is None else whole.between(*recording.window_us)
         if not len(events):
             raise RecordingError(
                 path, f"it holds no events in {recording.window_us} us, where {recording.name} should be."
             )
+        yield events
+
+
+def _clips(plan: Plan, recordings: list[Recording]) -> list[tuple[Clip, dict[str, int]]]:
+    """The frames of recordings that share a path, and what is to be known of each."""
+    clips = []
+    for events in plan.events_of(plan, recordings):
         clip = to_frames(events, plan.spec)
         row = {
             "used": clip.used,
@@ -255,7 +272,7 @@ def _write_index(plan: Plan, records: list[dict[str, Any]]) -> None:
     ]
     index = {
         "format": FORMAT,
-        "set": plan.event_set.name,
+        "set": plan.name,
         "key": plan.key,
         "frames": asdict(plan.spec),
         "sensor": plan.sensor,

@@ -17,7 +17,7 @@ from saccade.data.events.readers import decode
 from saccade.data.events.recording import Events, RecordingError, Size
 from saccade.data.events.sets import EventSet, Found, Recording
 from saccade.data.events.splits import TEST, TRAIN, names_hash, read_split, split_names
-from saccade.data.files import read_file
+from saccade.files import read_file
 
 Level = Literal["error", "warning", "note"]
 # A recording of less than this share of the usual length is probably cut short.
@@ -73,7 +73,7 @@ def check_set(event_set: EventSet, root: Path, progress: Progress | None = None)
     """
     found = event_set.recordings(root)
     sensor = event_set.sensor(root)
-    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set))
+    hashes = content_hashes((r.path for r in found.recordings), contents_path(root, event_set.name))
     measured: dict[str, Measured] = {}
     findings = [Finding("warning", remark) for remark in found.remarks]
     groups = [list(group) for _, group in groupby(found.recordings, key=lambda r: r.path)]

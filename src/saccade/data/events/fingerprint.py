@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from saccade.atomic import write_text
-from saccade.data.files import FileError, read_object
+from saccade.files import FileError, read_object
 
 #: called with (done, total)
 Progress = Callable[[int, int], None]

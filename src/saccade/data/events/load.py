@@ -36,20 +36,24 @@ def load_events(request: DataRequest) -> DataSplits:
     side = request.size
     spec = FrameSpec(request.steps, size=None if chosen.size == (side, side) else side)
     plan = make_plan(chosen, request.root_or_default, spec)
-    store = prepare(plan, _first_time)
+    store = prepare(plan, first_time)
     return split_store(store, request.augment, request.validation)
 
 
-def split_store(store: FrameStore, augment: str = STANDARD, validation: float = 0.0) -> DataSplits:
-    """The parts of a frame cache; only the training part is augmented, by a policy (see `list_policies`)."""
-    chosen = event_set(store.index["set"])
+def split_store(
+    store: FrameStore, augment: str = STANDARD, validation: float = 0.0, standard: str | None = None, about: str = ""
+) -> DataSplits:
+    """The parts of a frame cache; only the training part is augmented, by a policy (see `list_policies`).
+
+    `standard` is the set's own policy, if it is not one of recordings; `about` begins the note.
+    """
+    name = store.index["set"]
+    standard = standard or event_set(name).policy
     labels, parts = torch.tensor(store.column("label")), store.column("part")
     rows = {part: [i for i, its in enumerate(parts) if its == part] for part in (TRAIN, TEST)}
     for part, found in rows.items():
         if not found:
-            raise ValueError(
-                f"{chosen.name} has no recordings in its {part} part. `saccade data check` says what is missing."
-            )
+            raise ValueError(f"{name} has no recordings in its {part} part. `saccade data check` says what is missing.")
     kept, aside = _set_aside(rows[TRAIN], labels, store.column("group"), validation)
     keep_in_memory = store.nbytes <= RESIDENT_BYTES
 
@@ -58,15 +62,15 @@ def split_store(store: FrameStore, augment: str = STANDARD, validation: float = 
         return part.to("cpu") if keep_in_memory else part
 
     info = DataInfo(
-        name=chosen.name,
+        name=name,
         num_classes=len(store.index["class_names"]),
         in_channels=2,
         size=store.shape[2:],
         temporal=True,
         class_names=tuple(store.index["class_names"]),
-        note=note(store),
+        note=about + note(store),
     )
-    train = clips(kept, find_policy(augment, chosen.policy))
+    train = clips(kept, find_policy(augment, standard))
     return DataSplits(info, train, clips(rows[TEST]), clips(aside) if aside else None)
 
 
@@ -95,7 +99,7 @@ def _set_aside(
     return [row for row in rows if groups[row] not in held], [row for row in rows if groups[row] in held]
 
 
-def _first_time(done: int, total: int) -> None:
+def first_time(done: int, total: int) -> None:
     """A line that says what takes so long, where somebody is looking."""
     if sys.stderr.isatty():
         print(f"\rMaking frames: {done:,} of {total:,} recordings", end="\n" if done == total else "", file=sys.stderr)

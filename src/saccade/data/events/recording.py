@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.files import FileError
+from saccade.files import FileError
 
 #: (height, width) of a sensor or a frame, in pixels
 Size = tuple[int, int]

@@ -19,7 +19,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from saccade.data.events.fingerprint import file_hash
-from saccade.data.files import FileError, read_object
+from saccade.files import FileError, read_object
 
 INDEX = "index.json"
 FORMAT = 1

@@ -25,7 +25,7 @@ def fire(
 
     `stride` is the distance in x from a step to the next, 0 if one image stands for all steps. `out` may be `x`.
     """
-    decay, gain, threshold = constants[0], constants[1], constants[2]
+    decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
     zero = x.dtype.type(0)
     neurons = v.size
     steps = out.size // neurons
@@ -37,13 +37,13 @@ def fire(
             if hard:
                 for i in range(b - a):
                     u = decay * v_k[i] + gain * x_t[i]
-                    out_t[i] = u > threshold
-                    v_k[i] = u * zero if u > threshold else u
+                    out_t[i] = u > level
+                    v_k[i] = u * zero if u > level else u
             else:
                 for i in range(b - a):
                     u = decay * v_k[i] + gain * x_t[i]
-                    out_t[i] = u > threshold
-                    v_k[i] = u - threshold if u > threshold else u
+                    out_t[i] = u > level
+                    v_k[i] = u - threshold if u > level else u
 
 
 @compiled

@@ -77,7 +77,7 @@ class Fire:
         _launch(*arrays, self.spec.reset == "hard", neurons, out.numel())
 
     def _numbers(self, x: Tensor) -> np.ndarray[Any, Any]:
-        numbers = self.decay, self.gain, self.spec.level(x.dtype)
+        numbers = self.decay, self.gain, self.spec.threshold, self.spec.level(x.dtype)
         return np.array(numbers, np.float32 if x.dtype == torch.float32 else np.float64)
 
 

@@ -47,7 +47,7 @@ def spikes(
     first: int, last: int, part: int,
 ) -> None:  # fmt: skip
     """`out` = the spikes of a LIF on slope * x + offset, over units of one block."""
-    decay, gain, threshold = constants[0], constants[1], constants[2]
+    decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
     neurons, block = x.size // steps, slope.size
     zero, one = out.dtype.type(0), out.dtype.type(1)
     v = np.empty(block, x.dtype)
@@ -58,8 +58,8 @@ def spikes(
             x_t, out_t = x[t * neurons + a : t * neurons + b], out[t * neurons + a : t * neurons + b]
             for i in range(b - a):
                 u = decay * v[i] + gain * (slope[i] * x_t[i] + offset[i])
-                out_t[i] = one if u > threshold else zero
-                v[i] = _after_reset(u, threshold, hard)
+                out_t[i] = one if u > level else zero
+                v[i] = _after_reset(u, threshold, level, hard)
 
 
 @compiled

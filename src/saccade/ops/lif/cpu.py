@@ -108,7 +108,7 @@ def _constants(decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, dtype
         "sigmoid": (a, a),
         "rectangle": (a / 2, 1 / a),
     }[spec.surrogate.kind]
-    values = [float(decay), float(gain), spec.level(dtype), spec.surrogate.center, scale, height]
+    values = [float(decay), float(gain), spec.threshold, spec.level(dtype), spec.surrogate.center, scale, height]
     return np.array(values, np.float32 if dtype == torch.float32 else np.float64)
 
 

@@ -8,8 +8,9 @@ No fast-math and no fused multiply-add: every rounding is that of `reference.py`
 Surrogate, reset and learned decay are chosen at run time outside the inner loops, so that one compiled version per
 dtype serves every neuron.
 
-`constants` is [decay, gain, threshold, center, scale, height] in x's dtype; the last three are the surrogate's, as
-`cpu.py` prepares them. `block` is a power of 2; `first` and `last` say which blocks a call works on.
+`constants` is [decay, gain, threshold, level, center, scale, height] in x's dtype, as `cpu.py` prepares them: a neuron
+fires above the level (`LIFSpec.level`), the last three are the surrogate's. `block` is a power of 2; `first` and `last`
+say which blocks a call works on.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ TRIANGLE, ATAN, SIGMOID, RECTANGLE = range(4)
 
 
 @compiled
-def _after_reset(u: Any, threshold: Any, hard: bool) -> Any:
-    if u > threshold:
+def _after_reset(u: Any, threshold: Any, level: Any, hard: bool) -> Any:
+    if u > level:
         return u * type(u)(0) if hard else u - threshold  # not 0, for infinity times 0 is not
     return u
 
@@ -35,17 +36,17 @@ def _after_reset(u: Any, threshold: Any, hard: bool) -> Any:
 @compiled
 def _integrate(x: Array, v: Array, u: Array, constants: Array, hard: bool) -> None:
     """One step of a block: the potentials `u` before the reset, and `v`, in place, after it."""
-    decay, gain, threshold = constants[0], constants[1], constants[2]
+    decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
     for i in range(x.size):
         u_i = decay * v[i] + gain * x[i]
         u[i] = u_i
-        v[i] = _after_reset(u_i, threshold, hard)
+        v[i] = _after_reset(u_i, threshold, level, hard)
 
 
 @compiled
 def _slopes(u: Array, slope: Array, constants: Array, kind: int) -> None:
     """The surrogate derivative at a block's potentials, with the roundings of `Surrogate.derivative`."""
-    threshold, center, scale, height = constants[2], constants[3], constants[4], constants[5]
+    threshold, center, scale, height = constants[2], constants[4], constants[5], constants[6]
     zero, one = u.dtype.type(0), u.dtype.type(1)
     if kind == TRIANGLE:
         for i in range(u.size):
@@ -77,10 +78,10 @@ def _step_back(
     u: Array, slope: Array, grad: Array, grad_u: Array, grad_x: Array, constants: Array, hard: bool, attached: bool
 ) -> None:
     """Turn `grad_u` from step t + 1's into step t's, and write `grad_x`."""
-    decay, gain, threshold = constants[0], constants[1], constants[2]
+    decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
     zero, one = u.dtype.type(0), u.dtype.type(1)
     for i in range(u.size):
-        stays = one if not hard or u[i] <= threshold else zero
+        stays = one if not hard or u[i] <= level else zero
         through_spike = (u[i] if hard else threshold) * slope[i] if attached else zero
         grad_u_i = grad[i] * slope[i] + decay * grad_u[i] * (stays - through_spike)
         grad_u[i] = grad_u_i
@@ -94,9 +95,9 @@ def _add_product(total: Array, a: Array, b: Array) -> None:
 
 
 @compiled
-def _add_product_after_reset(total: Array, a: Array, u: Array, threshold: Any, hard: bool) -> None:
+def _add_product_after_reset(total: Array, a: Array, u: Array, threshold: Any, level: Any, hard: bool) -> None:
     for i in range(u.size):
-        total[i] += a[i] * _after_reset(u[i], threshold, hard)
+        total[i] += a[i] * _after_reset(u[i], threshold, level, hard)
 
 
 @compiled
@@ -115,7 +116,7 @@ def forward(
     x: Array, stride: int, spikes: Array, steps: int, constants: Array, hard: bool, block: int, first: int, last: int
 ) -> None:
     """Write the spikes [steps * neurons] of some blocks."""
-    decay, gain, threshold = constants[0], constants[1], constants[2]
+    decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
     zero, one = x.dtype.type(0), x.dtype.type(1)
     neurons = spikes.size // steps
     v = np.empty(block, x.dtype)
@@ -126,8 +127,8 @@ def forward(
             x_t, spikes_t = x[t * stride + a : t * stride + b], spikes[t * neurons + a : t * neurons + b]
             for i in range(b - a):
                 u = decay * v[i] + gain * x_t[i]
-                spikes_t[i] = one if u > threshold else zero
-                v[i] = _after_reset(u, threshold, hard)
+                spikes_t[i] = one if u > level else zero
+                v[i] = _after_reset(u, threshold, level, hard)
 
 
 @compiled
@@ -173,6 +174,6 @@ def backward(
             if learned.size:
                 _add_product(grad_gain, grad_u, x[t * stride + a : t * stride + b])
                 if t > 0:
-                    _add_product_after_reset(grad_decay, grad_u, u[t - 1, : b - a], constants[2], hard)
+                    _add_product_after_reset(grad_decay, grad_u, u[t - 1, : b - a], constants[2], constants[3], hard)
         if learned.size:
             learned[k, 0], learned[k, 1] = _tree_sum(grad_decay), _tree_sum(grad_gain)

@@ -53,6 +53,4 @@ class LIFSpec:
             return f"the reset to {self.reset_to:g} has no compiled form"
         if self.detach_state:
             return "a potential that is detached at every step has no compiled form"
-        if self.inclusive and self.reset == "soft":
-            return "firing at the threshold with a soft reset has no compiled form"
         return None

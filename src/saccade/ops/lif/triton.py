@@ -97,20 +97,22 @@ def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec) -
     )
 
 
-def flat_spec(spec: LIFSpec) -> tuple[float, bool, bool, str, float, float]:
+def flat_spec(spec: LIFSpec) -> tuple[float, float, bool, bool, str, float, float]:
     """A spec as arguments that a torch operator takes."""
     s = spec.surrogate
-    return spec.level(torch.float32), spec.reset == "hard", spec.detach_reset, s.kind, s.scale, s.center
+    level = spec.level(torch.float32)
+    return spec.threshold, level, spec.reset == "hard", spec.detach_reset, s.kind, s.scale, s.center
 
 
-SPEC = "float threshold, bool hard, bool detach, str kind, float scale, float center"
+SPEC = "float threshold, float level, bool hard, bool detach, str kind, float scale, float center"
 _NEURON = f"Tensor? decay_at, Tensor? gain_at, float decay, float gain, {SPEC}"
 
 
 @torch.library.custom_op("saccade::lif", mutates_args=(), schema=f"(Tensor x, {_NEURON}) -> Tensor")
 def _lif(
-    x: Tensor, decay_at: Any, gain_at: Any, decay: Any, gain: Any, threshold: Any, hard: Any, detach: Any, *_: Any
-) -> Tensor:
+    x: Tensor, decay_at: Any, gain_at: Any, decay: Any, gain: Any, threshold: Any, level: Any, hard: Any, detach: Any,
+    *_: Any,
+) -> Tensor:  # fmt: skip
     from saccade.ops.lif import triton_kernel
 
     x = packed(x)
@@ -121,8 +123,8 @@ def _lif(
         learned = decay_at is not None
         with device_of(x):
             triton_kernel.forward[(-(-neurons // block),)](
-                x, x.stride(0), spikes, *((decay_at, gain_at) if learned else (x, x)), decay, gain, threshold, neurons,
-                STEPS=len(x), HARD=hard, LEARNED=learned, BLOCK=block, num_warps=WARPS, enable_fp_fusion=False,
+                x, x.stride(0), spikes, *((decay_at, gain_at) if learned else (x, x)), decay, gain, threshold, level,
+                neurons, STEPS=len(x), HARD=hard, LEARNED=learned, BLOCK=block, num_warps=WARPS, enable_fp_fusion=False,
             )  # fmt: skip
     return spikes
 
@@ -131,8 +133,8 @@ def _lif(
     "saccade::lif_backward", mutates_args=(), schema=f"(Tensor grad, Tensor x, {_NEURON}) -> (Tensor, Tensor)"
 )
 def _lif_backward(
-    grad: Tensor, x: Tensor, decay_at: Any, gain_at: Any, decay: Any, gain: Any, threshold: Any, hard: Any, detach: Any,
-    kind: Any, scale: Any, center: Any,
+    grad: Tensor, x: Tensor, decay_at: Any, gain_at: Any, decay: Any, gain: Any, threshold: Any, level: Any, hard: Any,
+    detach: Any, kind: Any, scale: Any, center: Any,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     from saccade.ops.lif import triton_kernel
 
@@ -148,7 +150,7 @@ def _lif_backward(
         with device_of(x):
             triton_kernel.backward[(programs,)](
                 x, x.stride(0), grad, grad.stride(0), grad_x, shares if learned else x,
-                *((decay_at, gain_at) if learned else (x, x)), decay, gain, threshold, center, scale, neurons,
+                *((decay_at, gain_at) if learned else (x, x)), decay, gain, threshold, level, center, scale, neurons,
                 STEPS=len(x), HARD=hard, ATTACHED=not detach, KIND=KINDS[kind], LEARNED=learned, BLOCK=block,
                 num_warps=WARPS, enable_fp_fusion=False,
             )  # fmt: skip

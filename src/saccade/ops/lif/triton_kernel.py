@@ -23,12 +23,12 @@ SIGMOID = tl.constexpr(2)
 
 
 @triton.jit
-def after_reset(u: tl.tensor, threshold: tl.tensor, HARD: tl.constexpr) -> tl.tensor:
+def after_reset(u: tl.tensor, threshold: tl.tensor, level: tl.tensor, HARD: tl.constexpr) -> tl.tensor:
     """The potential that the next step starts from."""
     if HARD:
-        return u * tl.where(u > threshold, 0.0, 1.0)  # not 0, for infinity times 0 is not
+        return u * tl.where(u > level, 0.0, 1.0)  # not 0, for infinity times 0 is not
     else:
-        return u - tl.where(u > threshold, threshold, 0.0)
+        return u - tl.where(u > level, threshold, 0.0)
 
 
 @triton.jit
@@ -65,7 +65,7 @@ def load_current(
 @triton.jit
 def walk_forward(
     start: tl.tensor, stride: tl.tensor, spikes: tl.tensor, spikes_stride: tl.tensor, inside: tl.tensor,
-    slope: tl.tensor, offset: tl.tensor, decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor,
+    slope: tl.tensor, offset: tl.tensor, decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, level: tl.tensor,
     STEPS: tl.constexpr, HARD: tl.constexpr, AFFINE: tl.constexpr,
 ) -> None:  # fmt: skip
     """Write the spikes of a block of neurons. The next step's current is asked for before this step's are stored."""
@@ -75,16 +75,16 @@ def walk_forward(
         u = decay * v + gain * x
         if t + 1 < STEPS:
             x = load_current(start, stride, inside, slope, offset, t + 1, AFFINE)
-        fired = tl.where(u > threshold, 1.0, 0.0)
+        fired = tl.where(u > level, 1.0, 0.0)
         tl.store(spikes + t * spikes_stride, fired.to(spikes.dtype.element_ty), mask=inside)
-        v = after_reset(u, threshold, HARD)
+        v = after_reset(u, threshold, level, HARD)
 
 
 @triton.jit
 def walk_back(
     start: tl.tensor, stride: tl.tensor, grad: tl.tensor, grad_stride: tl.tensor,
     grad_x: tl.tensor, grad_x_stride: tl.tensor, inside: tl.tensor, slope: tl.tensor, offset: tl.tensor, v: tl.tensor,
-    decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, center: tl.tensor, scale: tl.tensor,
+    decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, level: tl.tensor, center: tl.tensor, scale: tl.tensor,
     mean: tl.tensor, t: tl.constexpr, STEPS: tl.constexpr, HARD: tl.constexpr, ATTACHED: tl.constexpr,
     KIND: tl.constexpr, AFFINE: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
@@ -103,10 +103,10 @@ def walk_back(
     if t + 1 < STEPS:
         grad_v, sum_decay, sum_gain, sum_grad, sum_grad_x = walk_back(
             start, stride, grad, grad_stride, grad_x, grad_x_stride, inside, slope, offset,
-            after_reset(u, threshold, HARD), decay, gain, threshold, center, scale,
+            after_reset(u, threshold, level, HARD), decay, gain, threshold, level, center, scale,
             mean, t + 1, STEPS, HARD, ATTACHED, KIND, AFFINE,
         )  # fmt: skip
-        stays = tl.where(u > threshold, 0.0, 1.0) if HARD else tl.zeros_like(u) + 1.0
+        stays = tl.where(u > level, 0.0, 1.0) if HARD else tl.zeros_like(u) + 1.0
         if ATTACHED:
             stays -= (u if HARD else threshold) * s
         grad_u = tl.load(grad + t * grad_stride, mask=inside, other=0.0).to(tl.float32) * s + grad_v * stays
@@ -135,7 +135,7 @@ if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 6):
 @triton.jit
 def forward(
     x: tl.tensor, stride: tl.tensor, spikes: tl.tensor, decay_at: tl.tensor, gain_at: tl.tensor,
-    decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, neurons: tl.tensor,
+    decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, level: tl.tensor, neurons: tl.tensor,
     STEPS: tl.constexpr, HARD: tl.constexpr, LEARNED: tl.constexpr, BLOCK: tl.constexpr,
 ) -> None:  # fmt: skip
     """Spikes [STEPS * neurons] of a LIF. With LEARNED, decay and gain are read from memory."""
@@ -144,13 +144,15 @@ def forward(
     if LEARNED:
         decay = tl.load(decay_at).to(tl.float32)
         gain = tl.load(gain_at).to(tl.float32)
-    walk_forward(x + n, stride, spikes + n, neurons, inside, 1.0, 0.0, decay, gain, threshold, STEPS, HARD, False)
+    walk_forward(
+        x + n, stride, spikes + n, neurons, inside, 1.0, 0.0, decay, gain, threshold, level, STEPS, HARD, False
+    )
 
 
 @triton.jit
 def backward(
     x: tl.tensor, stride: tl.tensor, grad: tl.tensor, grad_stride: tl.tensor, grad_x: tl.tensor, shares: tl.tensor,
-    decay_at: tl.tensor, gain_at: tl.tensor, decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor,
+    decay_at: tl.tensor, gain_at: tl.tensor, decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, level: tl.tensor,
     center: tl.tensor, scale: tl.tensor, neurons: tl.tensor,
     STEPS: tl.constexpr, HARD: tl.constexpr, ATTACHED: tl.constexpr, KIND: tl.constexpr, LEARNED: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -163,7 +165,7 @@ def backward(
         gain = tl.load(gain_at).to(tl.float32)
     _, sum_decay, sum_gain, _, _ = walk_back(
         x + n, stride, grad + n, grad_stride, grad_x + n, neurons, inside, 1.0, 0.0,
-        tl.zeros([BLOCK], tl.float32), decay, gain, threshold, center, scale,
+        tl.zeros([BLOCK], tl.float32), decay, gain, threshold, level, center, scale,
         0.0, 0, STEPS, HARD, ATTACHED, KIND, False,
     )  # fmt: skip
     if LEARNED:

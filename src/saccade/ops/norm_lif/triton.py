@@ -51,7 +51,7 @@ def _tiling(x: Tensor, block: int) -> tuple[tuple[int, int], tuple[int, int, int
 @torch.library.custom_op("saccade::norm_lif", mutates_args=(), schema=f"({_ARGUMENTS}) -> Tensor")
 def _norm_lif(
     x: Tensor, weight: Any, bias: Any, mean: Any, rstd: Any, batch_statistics: Any, decay: Any, gain: Any,
-    threshold: Any, hard: Any, *_: Any,
+    threshold: Any, level: Any, hard: Any, *_: Any,
 ) -> Tensor:  # fmt: skip
     from saccade.ops.norm_lif import triton_kernel
 
@@ -62,7 +62,7 @@ def _norm_lif(
     if x.numel():
         with device_of(x):
             triton_kernel.forward[grid](
-                x, spikes, slope, offset, decay, gain, threshold, *sizes, STEPS=len(x), HARD=hard, **tiles,
+                x, spikes, slope, offset, decay, gain, threshold, level, *sizes, STEPS=len(x), HARD=hard, **tiles,
                 num_warps=WARPS, enable_fp_fusion=False,
             )  # fmt: skip
     return spikes
@@ -78,7 +78,7 @@ def _affine(weight: Tensor, bias: Tensor, mean: Tensor, rstd: Tensor) -> tuple[T
 )
 def _norm_lif_backward(
     grad: Tensor, x: Tensor, weight: Any, bias: Any, mean: Any, rstd: Any, batch_statistics: Any, decay: Any,
-    gain: Any, threshold: Any, hard: Any, detach: Any, kind: Any, scale: Any, center: Any,
+    gain: Any, threshold: Any, level: Any, hard: Any, detach: Any, kind: Any, scale: Any, center: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     from saccade.ops.norm_lif import triton_kernel
 
@@ -93,7 +93,7 @@ def _norm_lif_backward(
     sums = torch.empty((grid[0], 2, sizes[1]), dtype=torch.float32, device=x.device)
     with device_of(x):
         triton_kernel.backward[grid](
-            x, grad, grad_x, sums, slope, offset, mean, decay, gain, threshold, center, scale, *sizes,
+            x, grad, grad_x, sums, slope, offset, mean, decay, gain, threshold, level, center, scale, *sizes,
             STEPS=len(x), HARD=hard, ATTACHED=not detach, KIND=KINDS[kind], **tiles,
             num_warps=WARPS, enable_fp_fusion=False,
         )  # fmt: skip

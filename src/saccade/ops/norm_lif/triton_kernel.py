@@ -30,7 +30,7 @@ def tile(
 @triton.jit
 def forward(
     x: tl.tensor, spikes: tl.tensor, slope: tl.tensor, offset: tl.tensor, decay: tl.tensor, gain: tl.tensor,
-    threshold: tl.tensor, rows: tl.tensor, channels: tl.tensor, pixels: tl.tensor,
+    threshold: tl.tensor, level: tl.tensor, rows: tl.tensor, channels: tl.tensor, pixels: tl.tensor,
     STEPS: tl.constexpr, HARD: tl.constexpr, LAST: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
 ) -> None:  # fmt: skip
     """Spikes of a LIF whose current is slope[c] * x + offset[c]."""
@@ -39,15 +39,16 @@ def forward(
     offset_c = tl.load(offset + c, mask=c < channels, other=0.0)[None, :]
     neurons = rows * channels
     walk_forward(
-        x + n, neurons, spikes + n, neurons, inside, slope_c, offset_c, decay, gain, threshold, STEPS, HARD, True
-    )
+        x + n, neurons, spikes + n, neurons, inside, slope_c, offset_c, decay, gain, threshold, level,
+        STEPS, HARD, True,
+    )  # fmt: skip
 
 
 @triton.jit
 def backward(
     x: tl.tensor, grad: tl.tensor, grad_y: tl.tensor, sums: tl.tensor, slope: tl.tensor, offset: tl.tensor,
-    mean: tl.tensor, decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, center: tl.tensor, scale: tl.tensor,
-    rows: tl.tensor, channels: tl.tensor, pixels: tl.tensor,
+    mean: tl.tensor, decay: tl.tensor, gain: tl.tensor, threshold: tl.tensor, level: tl.tensor,
+    center: tl.tensor, scale: tl.tensor, rows: tl.tensor, channels: tl.tensor, pixels: tl.tensor,
     STEPS: tl.constexpr, HARD: tl.constexpr, ATTACHED: tl.constexpr, KIND: tl.constexpr,
     LAST: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
 ) -> None:  # fmt: skip
@@ -59,7 +60,7 @@ def backward(
     neurons = rows * channels
     _, _, _, sum_grad, sum_grad_x = walk_back(
         x + n, neurons, grad + n, neurons, grad_y + n, neurons, inside, slope_c, offset_c,
-        tl.zeros([ROWS, COLS], tl.float32), decay, gain, threshold, center, scale,
+        tl.zeros([ROWS, COLS], tl.float32), decay, gain, threshold, level, center, scale,
         mean_c, 0, STEPS, HARD, ATTACHED, KIND, True,
     )  # fmt: skip
     at = sums + tl.program_id(0).to(tl.int64) * 2 * channels + c

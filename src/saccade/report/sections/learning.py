@@ -9,9 +9,10 @@ import numpy as np
 
 from saccade.report import words
 from saccade.report.blocks import Block, Fold, Items, Missing, Picture, Table, Text
-from saccade.report.content import METRICS, Run
+from saccade.report.content import Run
 from saccade.report.figures import confusion_figure, learning_curves, steps_curve
 from saccade.report.sections.parts import by_run, listed, prefix, slug, with_probe
+from saccade.runs import METRICS
 
 
 def curves_section(runs: Sequence[Run]) -> list[Block]:

@@ -7,15 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from saccade.report.blocks import Block, Missing, Table
 from saccade.report.content import Run
 from saccade.report.words import NOTHING
-
-#: probe -> what it brings, and the command that writes it
-BRINGS = {
-    "predictions": ("answers on the test part", "saccade report RUN --probe"),
-    "gates": ("gates", "saccade gates RUN"),
-    "cam": ("Grad-CAM maps", "saccade cam RUN"),
-    "firing": ("firing rates", "saccade energy RUN"),
-    "energy": ("counted operations", "saccade energy RUN"),
-}
+from saccade.runs import PROBES
 
 
 def with_probe(runs: Sequence[Run], name: str) -> tuple[list[Run], list[Block]]:
@@ -23,7 +15,7 @@ def with_probe(runs: Sequence[Run], name: str) -> tuple[list[Run], list[Block]]:
     found = [run for run in runs if name in run.probes]
     stale = [run for run in runs if name in run.stale]
     lacking = [run for run in runs if run not in found and run not in stale]
-    what, command = BRINGS[name]
+    what, command = PROBES[name].brings, f"saccade {PROBES[name].command}"
     blocks: list[Block] = []
     if lacking:
         who = "This run has" if len(runs) == 1 else f"{listed(lacking)}:"

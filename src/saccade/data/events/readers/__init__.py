@@ -12,7 +12,7 @@ from pathlib import Path
 
 from saccade.data.events.readers import aedat2, aedat4, aedat31, atis, npz, prophesee
 from saccade.data.events.recording import Events, RecordingError, Size
-from saccade.data.files import read_file
+from saccade.files import read_file
 
 __all__ = ["SUFFIXES", "decode", "read_events"]
 

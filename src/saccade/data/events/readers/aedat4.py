@@ -18,8 +18,8 @@ import numpy as np
 
 from saccade.data.events.readers import aedat4_helper
 from saccade.data.events.recording import MOST_PIXELS, Events, RecordingError, Size, check_events
-from saccade.data.files import MOST_BYTES
 from saccade.errors import require
+from saccade.files import MOST_BYTES
 
 # A file is given up after this long. Sound ones decode at more than 100 MB/s.
 PATIENCE_S, PATIENCE_S_PER_BYTE = 30.0, 1e-6

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.data.events.recording import Size
-from saccade.data.files import check_tree
+from saccade.files import check_tree
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from saccade.data.events.recording import RecordingError
 from saccade.data.events.sets.base import Archive, EventSet, Found, Recording, files_in, first_tree
 from saccade.data.events.splits import TEST, TRAIN, read_split
-from saccade.data.files import read_file
+from saccade.files import read_file
 
 CLASSES = (
     "hand_clapping",

@@ -13,7 +13,7 @@ from saccade.data.events.readers import SUFFIXES
 from saccade.data.events.recording import RecordingError, Size
 from saccade.data.events.sets.base import EventSet, Found, Recording, files_in, folders_in
 from saccade.data.events.splits import TEST, TRAIN, first_share
-from saccade.data.files import FileError, read_object
+from saccade.files import FileError, read_object
 
 TRAIN_SHARE = 0.9
 SENSOR = "sensor.json"

@@ -6,12 +6,15 @@ huge. All of that is refused with a sentence that names the file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from saccade.atomic import write_text
 
 #: the largest file that is read as a whole
 MOST_BYTES = 2**29
@@ -61,6 +64,20 @@ def read_object(path: Path, most: int = MOST_JSON_BYTES) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FileError(path, f"it must hold a JSON object, but holds a {type(content).__name__}.")
     return content
+
+
+def write_object(path: Path, content: dict[str, Any], indent: int = 2) -> None:
+    """Write a JSON object, whole or not at all."""
+    write_text(path, json.dumps(content, indent=indent) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def check_tree(paths: Iterable[Path], folder: Path) -> None:
