@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from saccade.chain import LayerLink, Link, NeuronLink, PoolLink, ResidualLink, check_branches
+from saccade.chain import Chain, LayerLink, Link, NeuronLink, PoolLink, ResidualLink, check_branches
 from saccade.chain.patterns import (
     gate_commutes_with,
     gated_by_spikes,
@@ -32,6 +32,9 @@ from saccade.nn.neuron import LIF
 from saccade.ops.lif import cpu
 
 name = "cpu"
+
+LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
+SMALL = 1 << 16  # numbers up to which a single step in training is not worth a node (see `too_small`)
 
 
 def refuses(x: Tensor) -> str | None:
@@ -77,7 +80,21 @@ def reach(links: Sequence[Link], first: int, x: Tensor) -> int:
     while end < len(links) and objection(links[end]) is None:
         gains = gains or gain(links[end])
         end += 1
-    return end if gains else first
+    return end if gains and not too_small(links[first:end], x) else first
+
+
+def too_small(links: Sequence[Link], x: Tensor) -> bool:
+    """Whether the modules are faster: one step leaves no loop over time to fuse, and a node costs a little Python.
+
+    Only in training, where a node has two directions; a neuron whose backend is "cpu" is given its node all the same.
+    """
+    if len(x) > 1 or not any(link.module.training for link in links):
+        return False
+    inside = list(Chain(links).walk())
+    if any(isinstance(link, NeuronLink) and link.neuron.backend == "cpu" for link in inside):
+        return False
+    channels = next((link.core.out_channels for link in inside if isinstance(link, LayerLink)), x.shape[2])
+    return x[:, :, 0].numel() * channels <= SMALL
 
 
 def gain(link: Link) -> bool:
@@ -178,7 +195,7 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
     bare = flow.static and pool is None and conv is None  # the neuron reads one image at every step, without copies
     if lif is None or lif.spec.beyond_kernels() or bare:
         x = flow.sequence()
-        again = recompute and link.gate is not None  # cheap, and its graph holds many tensors of the current's size
+        again = recompute and link.gate is not None and x.nbytes >= LARGE  # cheap, and its graph holds many tensors of the current's size
         flow.set(folded(recomputed(link.module, x, link.module) if again else link(x)))
         return 1
     y, norm, steps = (flow.frames(), None, flow.steps) if flow.static else (flow.y, flow.norm, flow.steps)
@@ -206,7 +223,7 @@ def _pool(flow: Flow, following: Sequence[Link]) -> str | None:
 def _add(flow: Flow, link: ResidualLink, recompute: bool) -> None:
     """A residual. Behind a norm the sum is made in place: no norm looks at its output again in backward."""
     x = unfold_time(flow.frames(), flow.steps)
-    if recompute and _is_pointwise(link):
+    if recompute and x.nbytes >= LARGE and _is_pointwise(link):
         shortcut = recomputed(link.shortcut[0], x, link.shortcut[0].module)
     else:
         shortcut = run(link.shortcut, x, recompute) if link.shortcut else x
@@ -224,7 +241,7 @@ def _is_pointwise(link: ResidualLink) -> bool:
 
 def residual(link: ResidualLink, x: Tensor, recompute: bool) -> Tensor | None:
     """A residual that has been entered, as composite nodes; None where it cannot be."""
-    if refuses(x) or has_global_hooks() or objection_inside(link) or not gain(link):
+    if refuses(x) or has_global_hooks() or objection_inside(link) or not gain(link) or too_small([link], x):
         return None
     flow = Flow(folded(x), len(x), False)
     _add(flow, link, recompute)
