@@ -91,7 +91,9 @@ def test_many_channels_of_few_pixels(geometry, wanted, monkeypatch):
         weight = torch.randn(channels + 2, channels, 3, 3, dtype=torch.float64, requires_grad=wanted[1])
         bias = torch.randn(channels + 2, dtype=torch.float64, requires_grad=wanted[2])
         expected = F.conv2d(x, weight, bias, *geometry)
-        y = convolve(x.detach().contiguous(memory_format=torch.channels_last), weight.detach(), bias.detach(), *geometry)
+        y = convolve(
+            x.detach().contiguous(memory_format=torch.channels_last), weight.detach(), bias.detach(), *geometry
+        )
         assert torch.allclose(y, expected)
         assert y.permute(0, 2, 3, 1).is_contiguous()
         grad = torch.randn_like(expected)

@@ -137,17 +137,22 @@ class Flow:
         """What has been computed, for all steps."""
         self.y, self.norm, self.static = y, norm, False
 
+    def normed(self) -> Tensor:
+        """y with its norm applied."""
+        return self.y if self.norm is None else regular_gradient(self.norm(self.y))
+
+    def repeated(self, y: Tensor) -> Tensor:
+        """[T*B, C, H, W] of y or of what became of it."""
+        return folded(y.expand(self.steps, *y.shape)) if self.static else y
+
     def frames(self) -> Tensor:
         """Everything applied, [T*B, C, H, W]."""
-        y = self.y if self.norm is None else regular_gradient(self.norm(self.y))
-        return folded(y.expand(self.steps, *y.shape)) if self.static else y
+        return self.repeated(self.normed())
 
     def sequence(self) -> Tensor:
         """Everything applied, [T, B, C, H, W]; of equal steps if `static`."""
-        if self.static:
-            assert self.norm is None
-            return self.y.expand(self.steps, *self.y.shape)
-        return unfold_time(self.frames(), self.steps)
+        y = self.normed()
+        return y.expand(self.steps, *y.shape) if self.static else unfold_time(y, self.steps)
 
 
 def is_static(x: Tensor) -> bool:
@@ -173,17 +178,19 @@ def _flow(links: Sequence[Link], x: Tensor, recompute: bool) -> Flow:
 
 
 def _convolve(flow: Flow, link: LayerLink) -> None:
-    """A layer, whose norm is left to the node that reads it; of one image if all steps show the same."""
+    """A layer, whose norm is left to the node that reads it; of one image if all steps show the same.
+
+    In training the norm of such an image is computed here, once for all steps: its statistics are a pass of their own.
+    """
+    y = convolve_frames(link.core, flow.normed())
     if not flow.static:
-        flow.set(convolve_frames(link.core, flow.frames()), link.norm)
-        return
-    y = convolve_frames(link.core, flow.y)
-    if link.norm is None:
-        flow.y = y
-    elif link.norm.training and y.numel() == y.shape[1]:  # batch norm refuses one value per channel, but takes copies
+        flow.set(y, link.norm)
+    elif link.norm is None or not link.norm.training:
+        flow.y, flow.norm = y, link.norm
+    elif y.numel() == y.shape[1]:  # batch norm refuses one value per channel, but takes copies
         flow.set(folded(y.expand(flow.steps, *y.shape)), link.norm)
     else:
-        flow.y = normalise_once(link.norm, y, flow.steps)
+        flow.y, flow.norm = normalise_once(link.norm, y, flow.steps), None
 
 
 def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bool) -> int:
@@ -195,10 +202,12 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
     bare = flow.static and pool is None and conv is None  # the neuron reads one image at every step, without copies
     if lif is None or lif.spec.beyond_kernels() or bare:
         x = flow.sequence()
-        again = recompute and link.gate is not None and x.nbytes >= LARGE  # cheap, and its graph holds many tensors of the current's size
+        again = (
+            recompute and link.gate is not None and x.nbytes >= LARGE
+        )  # cheap, and its graph holds many tensors of the current's size
         flow.set(folded(recomputed(link.module, x, link.module) if again else link(x)))
         return 1
-    y, norm, steps = (flow.frames(), None, flow.steps) if flow.static else (flow.y, flow.norm, flow.steps)
+    y, norm, steps = flow.repeated(flow.y), flow.norm, flow.steps
     if link.gate is None:
         out, _ = compose(y, steps, lif, norm, pool or "none", None if conv is None else conv.core)
         flow.set(out, None if conv is None else conv.norm)
