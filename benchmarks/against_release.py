@@ -34,6 +34,15 @@ SMALL = {
 }
 
 
+def replace_modules(modules: dict[str, Any]) -> dict[str, Any]:
+    """Put these in place as `saccade` and all that is below it; returns what was there."""
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "saccade"}
+    for name in before:
+        del sys.modules[name]
+    sys.modules.update(modules)
+    return before
+
+
 class Tree:
     """A source tree whose `saccade` can be used next to another's: its modules are in place only while it runs."""
 
@@ -44,17 +53,13 @@ class Tree:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        outside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "saccade"}
-        sys.modules.update(self.modules)
+        outside = replace_modules(self.modules)
         sys.path.insert(0, str(self.root / "src"))
         try:
             yield
         finally:
             sys.path.remove(str(self.root / "src"))
-            self.modules = {
-                name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "saccade"
-            }
-            sys.modules.update(outside)
+            self.modules = replace_modules(outside)
 
     def call(self, build: Callable[[Any], Callable[[], object]]) -> Callable[[], object]:
         """What `build` makes of the tree's `saccade.bench.cases`, called with the tree's modules in place."""

@@ -202,9 +202,8 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
     bare = flow.static and pool is None and conv is None  # the neuron reads one image at every step, without copies
     if lif is None or lif.spec.beyond_kernels() or bare:
         x = flow.sequence()
-        again = (
-            recompute and link.gate is not None and x.nbytes >= LARGE
-        )  # cheap, and its graph holds many tensors of the current's size
+        # a gate is cheap, and its graph holds many tensors of the current's size
+        again = recompute and link.gate is not None and x.nbytes >= LARGE
         flow.set(folded(recomputed(link.module, x, link.module) if again else link(x)))
         return 1
     y, norm, steps = flow.repeated(flow.y), flow.norm, flow.steps
