@@ -151,9 +151,10 @@ class Converter:
         if type(module) is nn.Sequential:
             if self.sequences is None and not any(map(_is_of_spikingjelly, module.modules())):
                 return module
-            return nn.Sequential(self.children(name, module, frames)).train(module.training)
-        of_frames = _gives_frames(module)
-        return None if of_frames is None else nn.Sequential(self.children(name, module, True)).train(module.training)
+            return in_mode_of(module, nn.Sequential(self.children(name, module, frames)))
+        if _gives_frames(module):
+            return in_mode_of(module, nn.Sequential(self.children(name, module, True)))
+        return None
 
     def _of_torch(self, name: str, module: nn.Module, frames: bool) -> nn.Module:
         """A module of torch's own, which saccade gives frames."""
@@ -260,10 +261,16 @@ def _twin(module: nn.Module, kind: type[nn.Module]) -> nn.Module:
     return twin
 
 
-def _gives_frames(module: Any) -> bool | None:
-    """True for a container of SpikingJelly's whose children each see all frames, or could; None for any other."""
+def in_mode_of(module: nn.Module, made: nn.Module) -> nn.Module:
+    """`made`, in training mode if `module` is. What is inside keeps its own: a frozen norm stays frozen."""
+    made.training = module.training
+    return made
+
+
+def _gives_frames(module: Any) -> bool:
+    """Whether this is a container of SpikingJelly's whose children might each be given all frames at once."""
     if not _is_of_spikingjelly(module):
-        return None
+        return False
     from spikingjelly.activation_based import layer
 
     kind, inside = type(module), list(module.modules())[1:]
@@ -271,7 +278,7 @@ def _gives_frames(module: Any) -> bool | None:
     folds = kind is layer.SeqToANNContainer or (kind is layer.StepModeContainer and not module.stateful)
     if loops and not any(isinstance(child, nn.modules.batchnorm._BatchNorm) for child in inside):
         return True
-    return True if folds and not any(map(_has_memory, inside)) else None
+    return folds and not any(map(_has_memory, inside))
 
 
 def step_mode(module: nn.Module) -> str | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from saccade.chain import Chain, LayerLink, chain_of
-from saccade.chain.spikingjelly import Converter, is_loaded, step_mode
+from saccade.chain.spikingjelly import Converter, in_mode_of, is_loaded, step_mode
 from saccade.engines import Chained, Links, Residual, run
 from saccade.engines.rows import Rows
 
@@ -127,7 +127,7 @@ def from_spikingjelly(
             f"from_spikingjelly takes a network made of SpikingJelly's layers, but {type(net).__name__} has none: "
             "spikingjelly has not even been imported. Say a network of torch's layers as saccade.Sequential(...)."
         )
-    converter = Converter(sequences=step_mode(net) != "s", blocks=_block)
+    converter = Converter(sequences=step_mode(net) == "m", blocks=_block)
     named = _links(converter, net)
     fast = Sequential(
         OrderedDict(named),
@@ -135,7 +135,8 @@ def from_spikingjelly(
         in_channels=_channels(named) if in_channels is None else in_channels,
         num_classes=num_classes,
         input_size=input_size,
-    ).train(net.training)
+    )
+    fast.training = net.training
     fast.conversion.extend(converter.rows)
     return fast if share else copy.deepcopy(fast)
 
@@ -218,10 +219,10 @@ def _block(converter: Converter, name: str, block: Any) -> nn.Module | None:
     main, shortcut, after = (_parts(converter, name, block, names.split()) for names in found)
     if combines != "ADD":
         inverted = "shortcut" if "conv3" in main else "main"  # the two kinds of blocks differ in the order
-        return Product(main, shortcut, inverted if combines == "IAND" else "").train(block.training)
+        return in_mode_of(block, Product(main, shortcut, inverted if combines == "IAND" else ""))
     branches = Branches(main, shortcut)
-    made = nn.Sequential(OrderedDict(sum=branches, **after)) if after else branches
-    return made.train(block.training)
+    in_mode_of(block, branches)
+    return in_mode_of(block, nn.Sequential(OrderedDict(sum=branches, **after))) if after else branches
 
 
 def _parts(converter: Converter, name: str, block: Any, names: list[str]) -> Named:

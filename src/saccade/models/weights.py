@@ -79,9 +79,10 @@ def load_weights(
     _bring_code(card, files.card)
     check_asked(card["model"], asked or {}, source)
     _check_built_with(card["model"], files.card)
+    announced = _shapes_in(files.weights)
     if card["sha256"] != sha256_of(files.weights):
         raise ValueError(f"{files.weights} is not the file that {files.card} describes (another sha256).")
-    _check_shapes(_expected(card["model"], files.card), files.weights)
+    _check_shapes(_expected(card["model"], files.card), announced, files.weights)
     tensors = _read_tensors(files.weights)
     model = recreate_model({**card["model"], "backend": backend})
     _check_numbers(tensors, model.state_dict(), files.weights)
@@ -192,14 +193,18 @@ def _expected(built_with: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         raise ValueError(f"The card {path} describes a network that cannot be built ({reason}).") from None
 
 
-def _check_shapes(wanted: Mapping[str, Tensor], path: Path) -> None:
-    """Compare what the file's header announces with what the network needs, before anything is allocated."""
+def _shapes_in(path: Path) -> dict[str, list[int]]:
+    """What the header of a safetensors file announces; ValueError if there is none."""
     safetensors = require("safetensors", "train")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is truncated or not a safetensors file ({error}).") from None
+
+
+def _check_shapes(wanted: Mapping[str, Tensor], found: dict[str, list[int]], path: Path) -> None:
+    """Compare what the file's header announces with what the network needs, before anything is allocated."""
     missing, left_over = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or left_over:
         raise ValueError(

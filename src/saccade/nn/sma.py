@@ -39,8 +39,8 @@ class SMA(nn.Module):
     """
 
     official_keys = (
-        (r"^S_Convs\.(\d+)\.conv\.", r"branches.\1.0."),
-        (r"^S_Convs\.(\d+)\.bn\.", r"branches.\1.1."),
+        (r"^S_Convs\.(\d+)\.conv\.", r"scales.\1.0."),
+        (r"^S_Convs\.(\d+)\.bn\.", r"scales.\1.1."),
         (r"^C_before_attention_conv\.", "squeeze_channel."),
         (r"^C_after_attention_convs\.", "excite_channel."),
         (r"^T_before_attention_conv\.", "squeeze_time."),
@@ -62,7 +62,7 @@ class SMA(nn.Module):
         if not kernels or any(k % 2 == 0 or k < 1 for k in kernels):
             raise ValueError(f"SMA: kernels must be odd widths, so that maps keep their size, not {tuple(kernels)}.")
         self.channels, self.steps = channels, steps
-        self.branches = nn.ModuleList(
+        self.scales = nn.ModuleList(
             TimeFolded(nn.Conv2d(channels, channels, k, padding=k // 2), nn.BatchNorm2d(channels)) for k in kernels
         )
         self.neuron = LIF.published("spikingjelly-atan", backend=backend)
@@ -78,15 +78,15 @@ class SMA(nn.Module):
                 f"SMA was built for [T, B, C, H, W] with steps={self.steps} and channels={self.channels}, but got "
                 f"{list(x.shape)}."
             )
-        scales = [self.neuron(branch(x)) for branch in self.branches]
-        z_TBC = torch.stack([scale.mean(dim=(3, 4)) for scale in scales]).sum(0)
+        fired = [self.neuron(scale(x)) for scale in self.scales]
+        z_TBC = torch.stack([spikes.mean(dim=(3, 4)) for spikes in fired]).sum(0)
         by_channel = _shares(self.squeeze_channel, self.excite_channel, z_TBC)
         by_time = _shares(self.squeeze_time, self.excite_time, z_TBC.mean(2).t()).transpose(1, 2)
         weights = (by_channel * by_time[..., None])[..., None, None]
-        return torch.stack([weight * scale for weight, scale in zip(weights, scales, strict=True)]).sum(0)
+        return torch.stack([weight * spikes for weight, spikes in zip(weights, fired, strict=True)]).sum(0)
 
 
 def _shares(squeeze: nn.Module, excite: Any, z: Tensor) -> Tensor:
-    """Softmax over the branches of what each makes of the same bottleneck: [..., n] -> [branches, ..., n]."""
+    """Softmax over the scales of what each makes of the same bottleneck: [..., n] -> [scales, ..., n]."""
     hidden = F.relu(squeeze(z))
     return torch.stack([layer(hidden) for layer in excite]).softmax(0)

@@ -284,6 +284,15 @@ def test_weights_are_shared_or_copied() -> None:
     assert copied[1].num_batches_tracked == 0
 
 
+def test_a_frozen_norm_stays_frozen() -> None:
+    norm = layer.BatchNorm2d(3).eval()
+    theirs = nn.Sequential(layer.Conv2d(2, 3, 1), nn.Sequential(norm), layer.Flatten(), layer.Linear(12, 2))
+    ours = saccade.from_spikingjelly(theirs, 2)
+    ours(torch.randn(3, 2, 2, 2))
+    assert ours.training
+    assert norm.num_batches_tracked == 0
+
+
 class Own(nn.Module):
     def __init__(self) -> None:
         super().__init__()
