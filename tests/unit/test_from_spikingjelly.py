@@ -78,7 +78,7 @@ def outcome(net: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     torch.manual_seed(1)  # of the dropouts' masks
     x = x.clone().requires_grad_()
     y = net(x)
-    y = y if y.ndim == 3 else y.expand(len(x), *y.shape)
+    y = y.expand(len(x), *y.shape) if y.ndim == 2 else y
     y.backward(torch.linspace(-1, 1, y[0].numel(), dtype=y.dtype).view_as(y[0]).expand_as(y))
     assert x.grad is not None
     return y.detach(), [x.grad, *(p.grad.clone() for p in net.parameters() if p.grad is not None)]
@@ -141,11 +141,8 @@ def test_spiking_vgg11_bn() -> None:
     torch.manual_seed(0)
     shape = (3, 32, 32)
     theirs = awake(spiking_vgg.spiking_vgg11_bn(spiking_neuron=neuron.LIFNode, num_classes=10, **atan()), shape)
-    for T in (1, 4):
-        ours = saccade.from_spikingjelly(theirs, T)
-        x = 1.5 * torch.randn(T, 2, *shape, dtype=torch.float64)
-        for training in (True, False):
-            equal(theirs.train(training), ours.train(training), x)
+    ours = saccade.from_spikingjelly(theirs, 2)
+    equal(theirs, ours, 1.5 * torch.randn(2, 2, *shape, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("cnf", ["AND", "IAND"])
@@ -234,6 +231,7 @@ def test_what_is_not_known_is_kept_by_name_and_starts_from_rest() -> None:
         neuron.KLIFNode(), layer.Flatten(), layer.Linear(96, 5),
     )  # fmt: skip
     theirs = awake(theirs, (2, 8, 8))
+    nn.init.constant_(theirs[3].bias, 2)  # so that the neuron behind it fires
     ours = saccade.from_spikingjelly(theirs, 4, input_size=(8, 8))
     kept = {row.layer: row.reason for row in ours.conversion if row.saccade == "kept as it is"}
     assert kept == {"2": "no surrogate PiecewiseExp here", "3": "not known", "4": "not known"}

@@ -69,3 +69,20 @@ def test_layers_say_what_they_take() -> None:
         SMA(4, 3, kernels=(2,))
     with pytest.raises(ValueError, match=r"tokens=8, but got \[3, 2, 2, 4, 6\]"):
         TIM(8)(torch.zeros(3, 2, 2, 4, 6))
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2)])
+def test_a_temporal_filter_survives_every_engine(pool: nn.Module) -> None:
+    """What STSC multiplies with its gate is not the spikes but the filtered ones: no engine may take the product."""
+    x, found = torch.randn(4, 2, 2, 8, 8, dtype=torch.float64) * 2, []
+    for backend in ("auto", "reference"):
+        torch.manual_seed(0)
+        gate = saccade.create_attention("stsc", 4, 4, filter_time=3)
+        layers = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), LIF(backend=backend), gate, pool
+        net = saccade.Sequential(*layers, nn.Flatten(), nn.Linear(64, 3), steps=4, in_channels=2).double()
+        y = net(x)
+        y.square().sum().backward()
+        found.append([y, *(p.grad for p in net.parameters())])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
+    net.eval()
+    torch.testing.assert_close(saccade.deploy(net, "float")(x), net(x), rtol=1e-9, atol=1e-9)
