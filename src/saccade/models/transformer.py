@@ -104,7 +104,7 @@ class SpikingTransformer(Classifier):
     def links(self) -> Links:
         yield from self.trunk()
         yield "mean", SpaceMean()
-        yield "head", self.head
+        yield "head", self.get_submodule("head")
 
 
 def check_pooling(name: str, pooling: str) -> str:
