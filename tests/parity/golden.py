@@ -36,6 +36,16 @@ class Golden:
         """Parameter gradients by the released key."""
         return {k.removeprefix("grad/"): self.tensor(k) for k in self.arrays if k.startswith("grad/")}
 
+    def with_shared_ties(self) -> Golden:
+        """With the gradients of maxima that are shared between ties, where the file has them."""
+        shared = {k: v for k, v in self.arrays.items() if k.startswith("gradshared/")}
+        if not shared:
+            return self
+        rest = {k: v for k, v in self.arrays.items() if not k.startswith(("grad/", "gradslice/", "grad_input"))}
+        renamed = {k.replace("gradshared/", "grad/"): v for k, v in shared.items()}
+        renamed["grad_input0"] = renamed.pop("grad/input0")
+        return Golden({**rest, **renamed}, {k: v for k, v in self.meta.items() if k != "gradslice"})
+
     def gradient_rows(self) -> dict[str, Tensor]:
         """Of large parameters, by the released key: the gradient's rows 0, n, 2n, ..., and its other rows as NaN."""
         rows = {}

@@ -2,6 +2,7 @@
 
 from saccade.models import (  # noqa: F401  importing a file registers its networks
     fsvae,
+    masnn,
     msresnet,
     qkformer,
     sdt,
