@@ -26,6 +26,7 @@ NETWORKS = {
     "qkformer_cifar_tiny": ("qkformer", {**TINY, "dim": 64, "heads": 8, "mlp_ratio": 1.0}),
     "sj_qkformer_tiny": ("qkformer", {**TINY, **JELLY, "heads": (2, 2, 4)}),
 }
+TIM = {"num_classes": 10, "steps": 4, "dim": 32, "heads": 2, "depth": 1, "released": True}
 ATTENTIONS = {"sj_ssa": SpikingSelfAttention, "sj_qk_token": TokenQK, "sj_qk_channel": ChannelQK}
 BLOCKS = {"sj_sdsa": SDT, "statten": STAtten}
 
@@ -38,6 +39,13 @@ def test_networks(name):
     x = golden.input()
     logits = network(x)
     check(network, golden, x, logits if golden.tensor("output").ndim == 3 else logits.mean(0))
+
+
+def test_tims_network_as_released():
+    golden = load("tim_spikformer")
+    network = build("tim_spikformer", golden, **TIM)
+    x = golden.input()
+    check(network, golden, x, network(x.transpose(0, 1)).mean(0))
 
 
 @pytest.mark.parametrize("name", ATTENTIONS)

@@ -9,6 +9,7 @@ from saccade.models import (  # noqa: F401  importing a file registers its netwo
     sew_resnet,
     spikformer,
     statten,
+    tim,
     vgg,
     voting,
 )

@@ -64,9 +64,9 @@ class Spikformer(SpikingTransformer):
         self, *, dim: int = 384, depth: int = 4, heads: int = 12, pooling: str = "0011", **common: Any
     ) -> None:
         super().__init__(dim=dim, heads=heads, **common)
-        check_pooling("Spikformer", pooling)
+        self.pooling = check_pooling("Spikformer", pooling)
         self.official_keys = AUTHORS_KEYS if self.from_authors else SPIKINGJELLY_KEYS
-        D, bias = self.dim, self.from_authors
+        D = self.dim
         self.stem = nn.Sequential()
         channels = self.in_channels
         for i, pools in enumerate(pooling):
@@ -82,9 +82,17 @@ class Spikformer(SpikingTransformer):
         self.position = NamedResidual(OrderedDict(conv=ConvNorm(D, D), neuron=self.neuron()))
         self.blocks = nn.Sequential()
         for _ in range(depth):
-            attn = self.spiking_attention(D, SpikingSelfAttention(self.heads), qkv_bias=bias, bias=bias)
-            self.blocks.append(nn.Sequential(OrderedDict(attn=attn, mlp=self.spiking_mlp(D, bias))))
+            self.blocks.append(nn.Sequential(OrderedDict(attn=self.attention_block(), mlp=self.mlp_block())))
         self.head = nn.Linear(D, self.num_classes)
+
+    def attention_block(self) -> NamedResidual:
+        """x + SSA(x)."""
+        bias = self.from_authors
+        return self.spiking_attention(self.dim, SpikingSelfAttention(self.heads), qkv_bias=bias, bias=bias)
+
+    def mlp_block(self) -> NamedResidual:
+        """x + LIF(BN(W2 LIF(BN(W1 x))))."""
+        return self.spiking_mlp(self.dim, bias=self.from_authors)
 
     def trunk(self) -> Iterator[tuple[str, nn.Module]]:
         return ((name, getattr(self, name)) for name in ("stem", "position", "blocks"))

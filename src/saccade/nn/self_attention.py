@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from saccade.nn.attention.contract import check_positive
 from saccade.nn.neuron import LIF
+from saccade.nn.tim import TIM
 
 
 class TokenProduct(nn.Module):
@@ -66,15 +67,53 @@ class SpikingSelfAttention(TokenProduct):
         super().__init__(heads)
         self.scale = scale
 
-    def forward(self, x: Tensor) -> Tensor:
-        shape = x.shape
-        q, k, v = map(self.by_head, self.split(x))
+    def queries(self, q: Tensor) -> Tensor:
+        """The queries [T, B, heads, d, N] as they enter the product."""
+        return q
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """scale * v (k^T q), all [T, B, heads, d, N]."""
         d, tokens = q.shape[-2:]
         y = v @ (k.transpose(-1, -2) @ q) if tokens <= d else (v @ k.transpose(-1, -2)) @ q
-        return (y * self.scale).reshape(*shape[:2], -1, *shape[3:])
+        return y * self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = map(self.by_head, self.split(x))
+        return self.attend(self.queries(q), k, v).reshape(*x.shape[:2], -1, *x.shape[3:])
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, scale={self.scale:g}"
+
+
+class TIMSelfAttention(SpikingSelfAttention):
+    """Spiking self attention whose queries pass `TIM`, which mixes them with those of the steps before.
+
+    Shen, Zhao, Shen, Zeng. TIM: An Efficient Temporal Interaction Module for Spiking Transformer. IJCAI 2024.
+
+    Args:
+        heads: see `TokenProduct`.
+        tokens: N; TIM has weights for every token.
+        released: TIM as the released code runs it, which lets no query through after the first step.
+        scale: of the product, 0.25 in the released code.
+    """
+
+    looks_at_steps = "past"
+
+    def __init__(self, heads: int, tokens: int, released: bool = False, scale: float = 0.25) -> None:
+        super().__init__(heads, scale)
+        self.tim = TIM(tokens, released=released)
+
+    def queries(self, q: Tensor) -> Tensor:
+        return self.tim(q.transpose(3, 4)).transpose(3, 4)
+
+    def step(self, x: Tensor, walk: Any) -> Tensor:
+        """One step [1, B, 3 * C, H, W] of a stream; `walk` holds TIM's state."""
+        q, k, v = map(self.by_head, self.split(x))
+        keys = [f"{walk.prefix}tim.{part}" for part in ("queries", "neuron_in", "neuron_out")]
+        state = tuple(walk.state[key] for key in keys) if keys[0] in walk.state else None
+        q_t, state = self.tim.step(q[0].transpose(2, 3), state)
+        walk.state.update(zip(keys, state, strict=True))
+        return self.attend(q_t.transpose(2, 3)[None], k, v).reshape(1, x.shape[1], -1, *x.shape[3:])
 
 
 class FiredGate(TokenProduct):
