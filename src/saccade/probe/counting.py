@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from saccade.nn import LIF
+from saccade.nn import LIF, Neuron
 from saccade.nn.attention import Attention
 from saccade.probe.hooks import probed
 from saccade.probe.rules import FREE, RULES, Call, Operations
@@ -132,8 +132,12 @@ class _Counter(TorchDispatchMode):
             return
         pads = self._padded[1] if self._padded is not None and self._padded[0] is args[0] else ()
         found = RULES[name](Call(args, out, self.spiking, self._is_weight, pads))
-        attention = self._is_inside(Attention)
-        self._add("attention" if attention else "synapse" if found.connections else "other", found)
+        self._add(self._kind(found), found)
+
+    def _kind(self, found: Operations) -> str:
+        if self._is_inside(Neuron):
+            return "neuron"
+        return "attention" if self._is_inside(Attention) else "synapse" if found.connections else "other"
 
     def _add(self, kind: str, found: Operations) -> None:
         name = self._stack[-1][0] if self._stack else ""
