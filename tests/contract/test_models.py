@@ -184,9 +184,20 @@ def test_published_sizes():
     assert parameters("sew_resnet34", num_classes=1000) == 21_797_672
     assert parameters("sew_resnet50", num_classes=1000) == 25_557_032
     assert round(parameters("caltech_net", attention="tcja") / 1e6, 2) == 21.91
+    assert parameters("msresnet18_imagenet", attention="gac") == 11_824_824
+    assert parameters("msresnet34_imagenet", attention="gac") == 21_932_984
 
 
 @pytest.mark.parametrize("name", saccade.list_models())
 def test_every_model_takes_the_common_options(name):
     common = {"num_classes", "steps", "in_channels", "input_size", "width", "attention", "placement", "backend"}
     assert name == "fsvae" or common <= set(model_options(name))
+
+
+def test_strides_are_an_option_and_are_checked():
+    first = saccade.create_model("msresnet34", width=0.05, strides=(2, 2, 2, 2)).stages[0][0]
+    assert first.downsample.conv.stride == first.conv1.conv.stride == (2, 2)
+    with pytest.raises(ValueError, match=r"strides=\(1, 2\) must be one for each of the 4 stages"):
+        saccade.create_model("msresnet34", width=0.05, strides=(1, 2))
+    with pytest.raises(ValueError, match="the stride of stage 2 must be a positive integer, not 0"):
+        saccade.create_model("msresnet34", width=0.05, strides=(1, 0, 2, 2))

@@ -6,15 +6,19 @@ BrainCog-X/Brain-Cog, examples/TIM.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from saccade.models.blocks import NamedResidual, required_size
+from torch import nn
+
+from saccade.models.blocks import NamedResidual, halved, required_size
 from saccade.models.registry import register_model
 from saccade.models.spikformer import AUTHORS_KEYS, Spikformer
 from saccade.models.transformer import split_keys
 from saccade.nn.attention.contract import Rules
 from saccade.nn.neuron import LIF
 from saccade.nn.self_attention import TIMSelfAttention
+from saccade.nn.shape import FrameSize
 
 KEYS: Rules = (
     (r"^.*lif\d?\.(?:threshold|act_fun\.alpha)$", ""),
@@ -61,11 +65,22 @@ class TIMSpikformer(Spikformer):
         return LIF.published("tim", threshold=1.0 if self._released else threshold, backend=self.backend)
 
     def attention_block(self) -> NamedResidual:
-        H, W = required_size(self)
+        H, W = self.frame_size
         for pools in self.pooling:
             H, W = (-(-H // 2), -(-W // 2)) if pools == "1" else (H, W)
         product = TIMSelfAttention(self.heads, H * W, self._released)
         return self.spiking_attention(self.dim, product, qkv_bias=False, bias=False)
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(H, W) of the input."""
+        size = required_size(self)
+        halved("TIMSpikformer", size, self.pooling.count("1"))
+        return size
+
+    def trunk(self) -> Iterator[tuple[str, nn.Module]]:
+        yield "size", FrameSize("TIMSpikformer", self.frame_size)
+        yield from super().trunk()
 
     def mlp_block(self) -> NamedResidual:
         return self.spiking_mlp(self.dim, bias=True)
