@@ -9,7 +9,7 @@ Products of spikes are AND, and their sums counts: whole numbers, exact in every
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,26 @@ from torch import Tensor, nn
 from saccade.nn.attention.contract import check_positive
 from saccade.nn.neuron import LIF
 from saccade.nn.tim import TIM
+
+
+class ProductOperations(NamedTuple):
+    """The operations of a product of spikes.
+
+    Args:
+        products: of any two numbers, zeros included: MACs, were it computed as the matrix product that it is.
+        counts: additions where it is ANDs and counts: one for every pair of spikes that meet, and one for every entry
+            of a count that a spike selects.
+    """
+
+    products: int
+    counts: int
+
+
+def of_matrices(a: Tensor, b: Tensor, selects: Tensor) -> ProductOperations:
+    """Those of a b^T, spikes [..., m, n] and [..., l, n], and of its product with spikes selects [..., l, k]."""
+    met = (a.sum(-2) * b.sum(-2)).sum()
+    entries = a.numel() * b.shape[-2] + a.shape[-2] * selects.numel()
+    return ProductOperations(entries, int(met) + int(selects.sum()) * a.shape[-2])
 
 
 class TokenProduct(nn.Module):
@@ -50,6 +70,10 @@ class TokenProduct(nn.Module):
         """[T, B, C, H, W] -> [T, B, heads, d, N]."""
         return x.unflatten(2, (self.heads, -1)).flatten(4)
 
+    def operations(self, x: Tensor, y: Tensor) -> ProductOperations:
+        """What computing the output y from the input x takes, for all steps and samples."""
+        raise NotImplementedError(f"{type(self).__name__} must implement operations(x, y).")
+
     def extra_repr(self) -> str:
         return f"heads={self.heads}"
 
@@ -76,6 +100,14 @@ class SpikingSelfAttention(TokenProduct):
         d, tokens = q.shape[-2:]
         y = v @ (k.transpose(-1, -2) @ q) if tokens <= d else (v @ k.transpose(-1, -2)) @ q
         return y * self.scale
+
+    def operations(self, x: Tensor, y: Tensor) -> ProductOperations:
+        q, k, v = map(self.by_head, self.split(x))
+        q = self.queries(q)
+        d, tokens = q.shape[-2:]
+        if tokens <= d:
+            return of_matrices(q.transpose(-1, -2), k.transpose(-1, -2), v.transpose(-1, -2))
+        return of_matrices(v, k, q)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = map(self.by_head, self.split(x))
@@ -137,6 +169,10 @@ class FiredGate(TokenProduct):
     def multiply(self, fired: Tensor, carried: Tensor) -> Tensor:
         """The product of both, [T, B, C, H, W]."""
         return fired * carried
+
+    def operations(self, x: Tensor, y: Tensor) -> ProductOperations:
+        score, carried = self.score(x)
+        return ProductOperations(2 * carried.numel(), int(score.sum()) + int(y.sum()))
 
     def forward(self, x: Tensor) -> Tensor:
         score, carried = self.score(x)
@@ -212,10 +248,18 @@ class SpatioTemporalSelfAttention(TokenProduct):
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self._attend(steps) for steps in x.split(self.chunk)])
 
+    def operations(self, x: Tensor, y: Tensor) -> ProductOperations:
+        found = [of_matrices(v, k, q) for q, k, v in map(self._tokens, x.split(self.chunk))]
+        return ProductOperations(sum(o.products for o in found), sum(o.counts for o in found))
+
+    def _tokens(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values of one chunk, [B, heads, d, t * N]."""
+        return tuple(self.by_head(part).movedim(0, -2).flatten(-2) for part in self.split(x))
+
     def _attend(self, x: Tensor) -> Tensor:
         """The steps of one chunk, [t, B, 3C, H, W] -> [t, B, C, H, W]."""
         t, H = len(x), x.shape[3]
-        q, k, v = (self.by_head(part).movedim(0, -2).flatten(-2) for part in self.split(x))
+        q, k, v = self._tokens(x)
         y = ((v @ k.transpose(-1, -2)) / H) @ q
         y = y.unflatten(-1, (t, -1)).movedim(-2, 0)
         return y.reshape(t, x.shape[1], -1, *x.shape[3:])
