@@ -88,7 +88,7 @@ def test_mistakes_are_said() -> None:
         saccade.create_model("written_fixed", steps=2, width=0.5)
     with pytest.raises(ValueError, match=r"fixed built a network with num_classes=5, but num_classes=10 is needed"):
         saccade.create_model("written_fixed", steps=2, num_classes=10)
-    with pytest.raises(ValueError, match=r"has to return a saccade.Sequential or a Classifier, not Identity"):
+    with pytest.raises(ValueError, match=r"has to return a saccade.Sequential or another Classifier, not Identity"):
         saccade.create_model("written_wrong", steps=2)
     with pytest.raises(ValueError, match=r"Unknown option 'kernels' of model 'written_gated'. Did you mean 'kernel'"):
         saccade.create_model("written_gated", kernels=2)
