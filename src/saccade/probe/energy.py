@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from saccade.models.network import SpikingNetwork
-from saccade.nn import LIF
+from saccade.nn import Neuron
 from saccade.nn.attention import GatedNeuron, create_attention
 from saccade.probe.costs import FLOAT32, CostTable
 from saccade.probe.counting import KINDS, Count, LayerOperations, count_operations
@@ -169,7 +169,7 @@ def relu_twin(model: SpikingNetwork) -> SpikingNetwork:
         if isinstance(module, GatedNeuron):
             module.attention = create_attention("none", module.attention.channels, 1)
         for name, child in module.named_children():
-            if isinstance(child, LIF):
+            if isinstance(child, Neuron):
                 setattr(module, name, nn.ReLU())
     return twin
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.models.network import SpikingNetwork
-from saccade.nn import LIF
+from saccade.nn.neuron import neurons
 from saccade.probe.hooks import device_of, probed
 
 
@@ -116,8 +116,3 @@ def record_spikes(model: SpikingNetwork, x: Tensor, most: int = 64) -> dict[str,
             handles.append(module.register_forward_hook(recorder(name)))
         model(x)
     return rasters
-
-
-def neurons(model: nn.Module) -> dict[str, LIF]:
-    """The layers of spiking neurons by name."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, LIF)}
