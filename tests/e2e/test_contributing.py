@@ -1,4 +1,4 @@
-"""CONTRIBUTING's "To add ...", word by word: its files go where it says, into a copy of the package, and nothing else."""
+"""CONTRIBUTING's "To add ...", word by word: its files go where it says in a copy of the package, and nothing else."""
 
 from __future__ import annotations
 
@@ -101,12 +101,14 @@ torch.testing.assert_close(streamed(fast, x), net(x).mean(0))
 """
 
 
+@pytest.mark.slow
 def test_what_was_added_trains_deploys_streams_and_is_reported(copy):
     said = python(copy, "-c", USE)
     assert "after every neuron" in said  # the new command's table
     assert "Blinks, two layers with a gate by level" in said
 
 
+@pytest.mark.slow
 def test_it_holds_the_contracts(copy):
     """The contract tests as they are, on what was added: they ask the registries for names."""
     chosen = (
