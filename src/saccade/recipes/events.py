@@ -48,7 +48,7 @@ def dvs128_gesture_tcja() -> Experiment:
     Source: TCJA-SNN, Zhu et al., IEEE TNNLS 2024, arXiv 2206.10177, and its released code.
     Expected: not run by us. One of the 288 test samples is 0.35 points.
     Cost: 1,024 epochs of 1,176 clips at 16.8 GMAC forward each: a GPU.
-    Clips are not augmented, as released; `--augment standard` shears, shifts, turns and cuts out, and never mirrors, for
+    Clips are not augmented, as released; `--augment standard` shears, shifts, turns and cuts out, and never mirrors:
     that would exchange the left and the right hand.
     Differs from the source: bfloat16 on a GPU that has it; the last epoch counts, not the best on the test set.
     """
@@ -103,9 +103,10 @@ def cifar10_dvs_tcja_tet() -> Experiment:
     """CIFAR10-DVS, TCJA's VGG with one gate, T = 10, TET loss.
 
     Source and deviations as for cifar10-dvs-tcja, cost as well. Clips of 48 x 48 pixels: coordinates are binned, where
-    the source resizes frames; they are rolled by the same share of their side, 2 pixels. The source splits in its own way, in files that were not released (here the last tenth of
-    each class is the test set), and steps its schedule 514 times before it trains, left over from a run that was
-    resumed, so that its learning rate falls to zero at epoch 510 and rises again; here it falls once.
+    the source resizes frames; they are rolled by the same share of their side, 2 pixels. The source splits in its own
+    way, in files that were not released (here the last tenth of each class is the test set), and steps its schedule 514
+    times before it trains, left over from a run that was resumed, so that its learning rate falls to zero at epoch 510
+    and rises again; here it falls once.
     Expected: not run by us.
     """
     return replace(
@@ -154,9 +155,9 @@ def cifar10_dvs_dta() -> Experiment:
 def n_caltech101_tcja() -> Experiment:
     """N-Caltech101, TCJA's network, T = 14, mean squared error of the mean rate.
 
-    Source and deviations as for dvs128-gesture-tcja. Clips are augmented by a policy of ours (mirrored, sheared, shifted,
-    turned, cut out), since what the released scripts do to them is not known to us; `--augment none` leaves them as they
-    are, `--augment tcja` is what the same authors released for CIFAR10-DVS.
+    Source and deviations as for dvs128-gesture-tcja. Clips are augmented by a policy of ours (mirrored, sheared,
+    shifted, turned, cut out), since what the released scripts do to them is not known to us; `--augment none` leaves
+    them as they are, `--augment tcja` is what the same authors released for CIFAR10-DVS.
     Expected: not run by us.
     Cost: 1,024 epochs of about 7,800 clips at 31.4 GMAC forward each: a GPU.
     """
