@@ -14,6 +14,7 @@ from saccade.chain import Chain, LayerLink, NeuronLink, ResidualLink
 from saccade.engines import Chained
 from saccade.nn.attention import Attention, GatedNeuron, attention_class, attention_options, create_attention
 from saccade.nn.attention.contract import check_positive
+from saccade.nn.self_attention import TokenProduct
 
 
 class SpikingNetwork(nn.Module):
@@ -43,6 +44,8 @@ class SpikingNetwork(nn.Module):
     tcja_kernels: Mapping[str, int] = {}
     #: whether the network itself pools larger frames to its `input_size`, as a part of what was published
     pools_input: ClassVar[bool] = False
+    #: whether it averages over height and width before its last layer, and so takes frames of any size
+    pools_globally: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -205,6 +208,8 @@ def _places(chain: Chain, channels: int) -> Iterator[tuple[str, int]]:
             channels = link.core.out_channels
         elif isinstance(link, NeuronLink):
             yield link.name, channels
+        elif isinstance(link.module, TokenProduct):
+            channels //= link.module.parts
         elif isinstance(link, ResidualLink):
             yield from _places(link.main, channels)
             yield from _places(link.shortcut, channels)

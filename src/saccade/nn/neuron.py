@@ -20,9 +20,6 @@ from saccade.ops.lif import check_backend
 class Neuron(nn.Module):
     """What every spiking neuron is: `step` takes a current and the state that the step before left."""
 
-    #: LIF kernel, "auto" or by name
-    backend: str = "auto"
-
     def step(self, x_t: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One step: `(spikes_t, state)` from the current and the state that the last call returned (None: rest)."""
         raise NotImplementedError(f"{type(self).__name__} must implement step(x_t, state).")
@@ -36,14 +33,12 @@ class Neuron(nn.Module):
         return torch.stack(spikes)
 
 
-def neurons(model: nn.Module) -> dict[str, Neuron]:
-    """The neurons of a network by name; one that is a part of another is not listed."""
+def neurons_of(model: nn.Module) -> dict[str, Neuron]:
+    """The layers of spiking neurons by name; a neuron that is a part of another one is not a layer of its own."""
     found: dict[str, Neuron] = {}
-    inside: set[nn.Module] = set()
     for name, module in model.named_modules():
-        if isinstance(module, Neuron) and module not in inside:
+        if isinstance(module, Neuron) and not any(name.startswith(f"{outer}.") for outer in found):
             found[name] = module
-            inside.update(module.modules())
     return found
 
 

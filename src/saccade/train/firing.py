@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.nn.neuron import neurons
+from saccade.nn.neuron import neurons_of
 
 
 class FiringMeter:
-    """Counts the spikes of a network's neurons while it is entered.
+    """Counts the spikes of a network's layers of neurons while it is entered.
 
         with FiringMeter(model) as meter:
             model(x)
@@ -22,7 +22,7 @@ class FiringMeter:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.layers = neurons(model)
+        self.layers = neurons_of(model)
         self._spikes: dict[str, Tensor] = {}
         self._places: dict[str, int] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
