@@ -4,10 +4,11 @@
     loader = make_loader(splits.train, batch_size=64, train=True, temporal=splits.info.temporal)
     for x_TBCHW, labels_B in loader: ...
 
-Importing this registers every data set; none is read, and no optional library imported, before it is asked for.
+Every file here is imported and registers its data sets; none is read, and no optional library imported, before it is
+asked for.
 """
 
-from saccade.data import digits, events, folder, images  # registers the data sets
+from saccade.data import digits, events, folder, images
 from saccade.data.augment import Jitter, PerSample, cutout, list_policies, register_policy
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
@@ -25,6 +26,7 @@ from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
 from saccade.data.split import split_every, split_last, spread
+from saccade.plugins import import_files
 
 __all__ = [
     "CATALOG",
@@ -56,3 +58,5 @@ __all__ = [
     "split_last",
     "spread",
 ]
+
+import_files(__name__)
