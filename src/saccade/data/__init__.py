@@ -7,7 +7,7 @@
 Importing this registers every data set; none is read, and no optional library imported, before it is asked for.
 """
 
-from saccade.data import digits, events, folder, images  # registers the data sets
+from saccade.data import digits, events, folder, images, shards  # registers the data sets
 from saccade.data.augment import Jitter, PerSample, cutout, list_policies, register_policy
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
@@ -24,6 +24,7 @@ from saccade.data.catalog import (
 from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
+from saccade.data.shards import write_classes, write_shards
 from saccade.data.split import split_every, split_last, spread
 
 __all__ = [
@@ -51,8 +52,11 @@ __all__ = [
     "register_data",
     "register_policy",
     "saccade_path",
+    "shards",
     "simulate_camera",
     "split_every",
     "split_last",
     "spread",
+    "write_classes",
+    "write_shards",
 ]
