@@ -2,7 +2,8 @@
 
     RANK=0 WORLD_SIZE=2 LOCAL_RANK=0 ... python rank_driver.py FOLDER PORT CASE CASE ...
 
-Case n meets the other processes at PORT + n and leaves its run in FOLDER/CASE.
+Case n meets the other processes at PORT + n and leaves its run in FOLDER/CASE. Recordings of the event sets are read from
+$SACCADE_DATA. Without a case, those are written into FOLDER.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from saccade.data import DataInfo, DataSplits, ImageTensors
+from saccade.data import DataInfo, DataSplits, ImageTensors, load_data, register_data
 from saccade.data.augment import Jitter
 from saccade.recipes import get_recipe
 from saccade.train import build
@@ -24,6 +25,8 @@ from saccade.train.run import train
 
 CLASSES = 4
 SAMPLES = 82
+#: name -> epochs that make 20 steps
+EVENT_SETS = {"nmnist": 4, "cifar10-dvs": 4, "dvs128-gesture": 10, "n-caltech101": 8}
 
 
 class OneByOne(Dataset):
@@ -41,6 +44,8 @@ class OneByOne(Dataset):
 
 def random_data(request):
     """Batches with something to learn, smaller than any real set; "files" in the root hands them out one by one."""
+    if request.name in EVENT_SETS or request.name == "digits" and request.size is None:
+        return load_data(request)
     pictures = request.symmetric or request.name != "digits"
     side = request.size or 12
     shape = (1, side, side) if pictures else (request.steps, 2, side, side)
@@ -78,12 +83,25 @@ CASES: dict[str, Experiment] = {
     ),
 }  # fmt: skip
 CASES["vae-kld"] = replace(CASES["vae-mmd"], loss="kld")
+CASES["digits"] = replace(BASE, image_size=None, max_batches=10)  # the built-in set itself
+CASES |= {name: replace(BASE, data=name, image_size=32, epochs=epochs) for name, epochs in EVENT_SETS.items()}
+
+
+def write_recordings(folder: Path) -> None:
+    """A few random recordings of every event set, in its own format."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "events"))
+    import event_files
+
+    for name in EVENT_SETS:
+        event_files.TREES[name](folder)
 
 
 if __name__ == "__main__":
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    if not sys.argv[3:]:
+        write_recordings(folder)
     build.load_data = random_data
-    build.CATALOG["random"] = build.CATALOG["digits"]
+    register_data("random", "random pictures", None)(random_data)
     for number, case in enumerate(sys.argv[3:]):
         if "MASTER_ADDR" in os.environ:
             os.environ["MASTER_PORT"] = str(port + number)

@@ -110,9 +110,10 @@ class Pictures(Dataset):
         mirrored = bool(torch.rand(()) < 0.5)
         before = image.size
         shrink = max(1, min(width, height) // self.size)
-        image.draft("RGB", (before[0] // shrink, before[1] // shrink))  # a JPEG decoder shrinks for nothing
-        across, down = image.size[0] / before[0], image.size[1] / before[1]
-        box = (left * across, top * down, (left + width) * across, (top + height) * down)
+        # A JPEG decoder shrinks for nothing; sides are rounded up, so how much says the picture's part of them.
+        drafted = image.draft("RGB", (before[0] // shrink, before[1] // shrink))
+        scale = drafted[1][2] / before[0] if drafted else 1.0
+        box = (left * scale, top * scale, (left + width) * scale, (top + height) * scale)
         bilinear = require("PIL.Image", "train").Resampling.BILINEAR
         pixels = np.asarray(image.convert("RGB").resize((self.size, self.size), bilinear, box))
         return torch.from_numpy(pixels[:, ::-1].copy() if mirrored else pixels.copy())
