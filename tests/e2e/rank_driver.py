@@ -2,8 +2,8 @@
 
     RANK=0 WORLD_SIZE=2 LOCAL_RANK=0 ... python rank_driver.py FOLDER PORT CASE CASE ...
 
-Case n meets the other processes at PORT + n and leaves its run in FOLDER/CASE. Recordings of the event sets are read from
-$SACCADE_DATA. Without a case, those are written into FOLDER.
+Case n meets the other processes at PORT + n and leaves its run in FOLDER/CASE. Recordings of the event sets are
+read from $SACCADE_DATA. Without a case, those are written into FOLDER.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class OneByOne(Dataset):
 
 def random_data(request):
     """Batches with something to learn, smaller than any real set; "files" in the root hands them out one by one."""
-    if request.name in EVENT_SETS or request.name == "digits" and request.size is None:
+    if request.name in EVENT_SETS or (request.name == "digits" and request.size is None):
         return load_data(request)
     pictures = request.symmetric or request.name != "digits"
     side = request.size or 12

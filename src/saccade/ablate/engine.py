@@ -118,23 +118,18 @@ def _cluster(place: Place) -> Iterator[Any]:
 
 
 def _submit(ray: Any, place: Place, cells: Sequence[Cell], folder: GridFolder, work: Work) -> Future[None]:
-    """Start Tune; the future ends when all trials have."""
+    """Start Tune; the future ends when all trials have.
+
+    It runs in a worker, beside this process where that is in the cluster, and so ends with Ray however that ends; in a
+    thread here it would start Ray again.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     on_gpu = _on_gpu(cells, ray.cluster_resources())
     place = replace(place, gpus=(1.0 if on_gpu else 0.0) if place.gpus is None else place.gpus)
-    if place.address is not None and place.address.startswith("ray://"):
-        # Tune has to run inside of the cluster
-        return ray.remote(num_cpus=0)(_tune).remote(cells, folder, place, work).future()
-    future: Future[None] = Future()
-    threading.Thread(target=_fill, args=(future, cells, folder, place, work), daemon=True).start()
-    return future
-
-
-def _fill(future: Future[None], *arguments: Any) -> None:
-    try:
-        _tune(*arguments)
-        future.set_result(None)
-    except BaseException as error:
-        future.set_exception(error)
+    beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    run = ray.remote(num_cpus=0, max_retries=DEATHS, scheduling_strategy=beside)(_tune)
+    return run.remote(cells, folder, place, work).future()
 
 
 def _on_gpu(cells: Sequence[Cell], resources: dict[str, float]) -> bool:

@@ -139,6 +139,8 @@ def _stopping(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
                 process.wait(max(0.0, deadline - time.monotonic()))
             process.kill()
             process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
 
 
 def _leave_with_parent() -> None:
