@@ -9,8 +9,7 @@ from pathlib import Path
 if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-# Tests run side by side, a process a core (pytest-xdist): each with one thread, as must be said before torch is
-# imported.
+# Tests run side by side, a process a core (pytest-xdist), each with one thread: torch asks when it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -127,6 +127,7 @@ def test_less_is_kept(family, backend):
 
 
 def test_the_stems_gate_and_the_shortcuts_are_not_kept_in_any_case(monkeypatch):
+    monkeypatch.setattr(cpu, "LARGE", 0)
     model, x = network("msresnet18", "dta", 8), frames(8, static=True)
     here, ours = kept(model, x), two_steps(model, x)
     monkeypatch.setattr(cpu, "recomputed", lambda run, x, *parts: run(x))

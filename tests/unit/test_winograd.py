@@ -80,6 +80,33 @@ def test_large_direct_results_are_made_in_pieces(monkeypatch):
     assert torch.allclose(convolve(x, weight, bias, *geometry), torch.conv2d(x, weight, bias, *geometry), atol=1e-5)
 
 
+@pytest.mark.parametrize("geometry", [SAME, Geometry((2, 2), (1, 1), (1, 1), 1)])
+@pytest.mark.parametrize("wanted", list(product((True, False), repeat=3)))
+def test_many_channels_of_few_pixels(geometry, wanted, monkeypatch):
+    """Computed with planes in memory, and handed on channels last."""
+    monkeypatch.setattr(conv, "NARROWEST", 1)
+    torch.manual_seed(0)
+    for channels, side in ((24, 1), (24, 2), (130, 4), (70, 4), (30, 4)):
+        x = torch.randn(3, channels, side, side, dtype=torch.float64, requires_grad=wanted[0])
+        weight = torch.randn(channels + 2, channels, 3, 3, dtype=torch.float64, requires_grad=wanted[1])
+        bias = torch.randn(channels + 2, dtype=torch.float64, requires_grad=wanted[2])
+        expected = F.conv2d(x, weight, bias, *geometry)
+        y = convolve(
+            x.detach().contiguous(memory_format=torch.channels_last), weight.detach(), bias.detach(), *geometry
+        )
+        assert torch.allclose(y, expected)
+        assert y.permute(0, 2, 3, 1).is_contiguous()
+        grad = torch.randn_like(expected)
+        found = convolve_back(grad, x.detach(), weight.detach(), list(bias.shape), geometry, list(wanted))
+        asked = [v for v, is_asked in zip((x, weight, bias), wanted, strict=True) if is_asked]
+        for g, e in zip(
+            (g for g, is_asked in zip(found, wanted, strict=True) if is_asked),
+            torch.autograd.grad(expected, asked, grad) if asked else (),
+            strict=True,
+        ):
+            assert torch.allclose(g, e)
+
+
 def test_where_it_is_not_taken(monkeypatch):
     x, weight = torch.randn(8, 128, 16, 16), torch.randn(128, 128, 3, 3)
     assert suits(x, weight, SAME)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from saccade.chain import LayerLink, Link, NeuronLink, PoolLink, ResidualLink, check_branches
+from saccade.chain import Chain, LayerLink, Link, NeuronLink, PoolLink, ResidualLink, check_branches
 from saccade.chain.patterns import (
     gate_commutes_with,
     gated_by_spikes,
@@ -32,6 +32,9 @@ from saccade.nn.neuron import LIF
 from saccade.ops.lif import cpu
 
 name = "cpu"
+
+LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
+SMALL = 1 << 16  # numbers up to which a single step in training is not worth a node (see `too_small`)
 
 
 def refuses(x: Tensor) -> str | None:
@@ -77,7 +80,21 @@ def reach(links: Sequence[Link], first: int, x: Tensor) -> int:
     while end < len(links) and objection(links[end]) is None:
         gains = gains or gain(links[end])
         end += 1
-    return end if gains else first
+    return end if gains and not too_small(links[first:end], x) else first
+
+
+def too_small(links: Sequence[Link], x: Tensor) -> bool:
+    """Whether the modules are faster: one step leaves no loop over time to fuse, and a node costs a little Python.
+
+    Only in training, where a node has two directions; a neuron whose backend is "cpu" is given its node all the same.
+    """
+    if len(x) > 1 or not any(link.module.training for link in links):
+        return False
+    inside = list(Chain(links).walk())
+    if any(isinstance(link, NeuronLink) and link.neuron.backend == "cpu" for link in inside):
+        return False
+    channels = next((link.core.out_channels for link in inside if isinstance(link, LayerLink)), x.shape[2])
+    return x[:, :, 0].numel() * channels <= SMALL
 
 
 def gain(link: Link) -> bool:
@@ -120,17 +137,22 @@ class Flow:
         """What has been computed, for all steps."""
         self.y, self.norm, self.static = y, norm, False
 
+    def normed(self) -> Tensor:
+        """y with its norm applied."""
+        return self.y if self.norm is None else regular_gradient(self.norm(self.y))
+
+    def repeated(self, y: Tensor) -> Tensor:
+        """[T*B, C, H, W] of y or of what became of it."""
+        return folded(y.expand(self.steps, *y.shape)) if self.static else y
+
     def frames(self) -> Tensor:
         """Everything applied, [T*B, C, H, W]."""
-        y = self.y if self.norm is None else regular_gradient(self.norm(self.y))
-        return folded(y.expand(self.steps, *y.shape)) if self.static else y
+        return self.repeated(self.normed())
 
     def sequence(self) -> Tensor:
         """Everything applied, [T, B, C, H, W]; of equal steps if `static`."""
-        if self.static:
-            assert self.norm is None
-            return self.y.expand(self.steps, *self.y.shape)
-        return unfold_time(self.frames(), self.steps)
+        y = self.normed()
+        return y.expand(self.steps, *y.shape) if self.static else unfold_time(y, self.steps)
 
 
 def is_static(x: Tensor) -> bool:
@@ -156,17 +178,19 @@ def _flow(links: Sequence[Link], x: Tensor, recompute: bool) -> Flow:
 
 
 def _convolve(flow: Flow, link: LayerLink) -> None:
-    """A layer, whose norm is left to the node that reads it; of one image if all steps show the same."""
+    """A layer, whose norm is left to the node that reads it; of one image if all steps show the same.
+
+    In training the norm of such an image is computed here, once for all steps: its statistics are a pass of their own.
+    """
+    y = convolve_frames(link.core, flow.normed())
     if not flow.static:
-        flow.set(convolve_frames(link.core, flow.frames()), link.norm)
-        return
-    y = convolve_frames(link.core, flow.y)
-    if link.norm is None:
-        flow.y = y
-    elif link.norm.training and y.numel() == y.shape[1]:  # batch norm refuses one value per channel, but takes copies
+        flow.set(y, link.norm)
+    elif link.norm is None or not link.norm.training:
+        flow.y, flow.norm = y, link.norm
+    elif y.numel() == y.shape[1]:  # batch norm refuses one value per channel, but takes copies
         flow.set(folded(y.expand(flow.steps, *y.shape)), link.norm)
     else:
-        flow.y = normalise_once(link.norm, y, flow.steps)
+        flow.y, flow.norm = normalise_once(link.norm, y, flow.steps), None
 
 
 def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bool) -> int:
@@ -178,10 +202,11 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
     bare = flow.static and pool is None and conv is None  # the neuron reads one image at every step, without copies
     if lif is None or lif.spec.beyond_kernels() or bare:
         x = flow.sequence()
-        again = recompute and link.gate is not None  # cheap, and its graph holds many tensors of the current's size
+        # a gate is cheap, and its graph holds many tensors of the current's size
+        again = recompute and link.gate is not None and x.nbytes >= LARGE
         flow.set(folded(recomputed(link.module, x, link.module) if again else link(x)))
         return 1
-    y, norm, steps = (flow.frames(), None, flow.steps) if flow.static else (flow.y, flow.norm, flow.steps)
+    y, norm, steps = flow.repeated(flow.y), flow.norm, flow.steps
     if link.gate is None:
         out, _ = compose(y, steps, lif, norm, pool or "none", None if conv is None else conv.core)
         flow.set(out, None if conv is None else conv.norm)
@@ -206,7 +231,7 @@ def _pool(flow: Flow, following: Sequence[Link]) -> str | None:
 def _add(flow: Flow, link: ResidualLink, recompute: bool) -> None:
     """A residual. Behind a norm the sum is made in place: no norm looks at its output again in backward."""
     x = unfold_time(flow.frames(), flow.steps)
-    if recompute and _is_pointwise(link):
+    if recompute and x.nbytes >= LARGE and _is_pointwise(link):
         shortcut = recomputed(link.shortcut[0], x, link.shortcut[0].module)
     else:
         shortcut = run(link.shortcut, x, recompute) if link.shortcut else x
@@ -224,7 +249,7 @@ def _is_pointwise(link: ResidualLink) -> bool:
 
 def residual(link: ResidualLink, x: Tensor, recompute: bool) -> Tensor | None:
     """A residual that has been entered, as composite nodes; None where it cannot be."""
-    if refuses(x) or has_global_hooks() or objection_inside(link) or not gain(link):
+    if refuses(x) or has_global_hooks() or objection_inside(link) or not gain(link) or too_small([link], x):
         return None
     flow = Flow(folded(x), len(x), False)
     _add(flow, link, recompute)

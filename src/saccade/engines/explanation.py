@@ -65,4 +65,6 @@ def _reason(ran: Ran, link: Link) -> str:
     if has_global_hooks():
         return "a hook waits for every module"
     found = engine.refuses(ran.x) or engine.objection(link)
+    if not found and engine is cpu and cpu.too_small((link,), ran.x):
+        return "one small step is trained faster module by module"
     return found or "nothing beside it to fuse it with"

@@ -45,13 +45,11 @@ def convolve_frames(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def normalise_once(norm: nn.BatchNorm2d, y: Tensor, steps: int) -> Tensor:
-    """norm(y) for frames y [B, C, H, W] that are shown `steps` times, in the statistics too; computed once.
+    """norm(y), in training, for frames y [B, C, H, W] that are shown `steps` times, in the statistics too.
 
     Equal copies leave mean and variance as they are. Only the running variance, which is unbiased, knows how many there
     were: it moves by var * n / (n - 1) with n = T * B * H * W.
     """
-    if not norm.training:
-        return regular_gradient(norm(y))
     n = y.numel() // y.shape[1]
     mean, variance = torch.zeros_like(norm.bias), torch.zeros_like(norm.bias)
     out = nn.functional.batch_norm(y, mean, variance, norm.weight, norm.bias, True, 1.0, norm.eps)

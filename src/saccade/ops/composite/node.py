@@ -88,7 +88,7 @@ def tile(values: Tensor, plan: Plan) -> Array:
     """A number per channel, repeated to a block's length: a few hundred neurons whose potentials stay in the cache."""
     C = len(values)
     most = min(cpu.BLOCK, cpu.BLOCK_BYTES // (max(plan.steps, 1) * values.element_size()))
-    return values.detach().repeat(max(1, most // C)).numpy()
+    return np.tile(values.detach().numpy(), max(1, most // C))
 
 
 def batch_moments(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +109,7 @@ def fire(y: Tensor, affine: Affine, plan: Plan, dtype: torch.dtype) -> Tensor:
     from saccade.ops.composite import kernel
 
     out, slope, offset = empty(y.shape, dtype), tile(affine.slope, plan), tile(affine.offset, plan)
-    constants = cpu._constants(plan.decay, plan.gain, plan.spec, y.dtype)
+    constants = cpu.constants(plan.decay, plan.gain, plan.spec, y.dtype)
     units = math.ceil(y.numel() / plan.steps / len(slope))
     hard = plan.spec.reset == "hard"
     run(kernel.spikes, y.numel(), units, flat(y), slope, offset, flat(out), plan.steps, constants, hard)
@@ -138,7 +138,7 @@ def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Ar
     tiles = [tile(values, plan) for values in (affine.slope, affine.offset, affine.mean)]
     units = math.ceil(y.numel() / plan.steps / len(tiles[0]))
     totals = np.zeros((parts_of(y.numel(), units), 2, len(tiles[0])))
-    constants = cpu._constants(plan.decay, plan.gain, spec, y.dtype)
+    constants = cpu.constants(plan.decay, plan.gain, spec, y.dtype)
     flags = spec.reset == "hard", not spec.detach_reset, IN_KERNELS.index(spec.surrogate.kind)
     run(kernel.gradient, y.numel(), units, flat(y), *tiles, flat(grad), totals, plan.steps, constants, *flags)
     sums, products = totals.sum(0).reshape(2, -1, y.shape[1]).sum(1)

@@ -12,6 +12,7 @@ forked processes (the workers of a DataLoader), where OpenMP must not be entered
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from saccade.ops.reuse import empty_strided
 from saccade.ops.surrogate import IN_KERNELS
 from saccade.ops.threads import cut, parts_of, run_parts
 
-__all__ = ["lif", "unavailable", "unsupported"]
+__all__ = ["constants", "lif", "unavailable", "unsupported"]
 
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
@@ -58,7 +59,7 @@ class _FusedLIF(torch.autograd.Function):
         x = packed(x)
         learned = (decay, gain) if isinstance(decay, Tensor) else ()
         ctx.save_for_backward(x, *learned)
-        ctx.constants = _constants(decay, gain, spec, x.dtype)
+        ctx.constants = constants(float(decay), float(gain), spec, x.dtype)
         ctx.spec = spec
         spikes = _empty_as(x)
         if x.numel():
@@ -99,7 +100,8 @@ def _flat(x: Tensor) -> tuple[np.ndarray[Any, Any], int]:
     return x.detach().as_strided((length,), (1,)).numpy(), stride
 
 
-def _constants(decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, dtype: torch.dtype) -> np.ndarray[Any, Any]:
+@lru_cache(maxsize=256)
+def constants(decay: float, gain: float, spec: LIFSpec, dtype: torch.dtype) -> np.ndarray[Any, Any]:
     """What the loops multiply with, rounded to x's dtype once, as torch rounds a Python number."""
     a = spec.surrogate.scale
     scale, height = {
@@ -108,7 +110,7 @@ def _constants(decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, dtype
         "sigmoid": (a, a),
         "rectangle": (a / 2, 1 / a),
     }[spec.surrogate.kind]
-    values = [float(decay), float(gain), spec.threshold, spec.level(dtype), spec.surrogate.center, scale, height]
+    values = [decay, gain, spec.threshold, spec.level(dtype), spec.surrogate.center, scale, height]
     return np.array(values, np.float32 if dtype == torch.float32 else np.float64)
 
 

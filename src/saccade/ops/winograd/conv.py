@@ -18,6 +18,8 @@ NARROWEST = 128  # channels: below, the transforms cost what the multiplications
 FEWEST = 256  # tiles: below, transforming the weights costs more
 CACHE = 4 << 20  # bytes of tiles at a time in each thread: a fair share of a third-level cache
 
+FORWARD, WEIGHTS = 8, 4  # channels per pixel from which oneDNN is faster with planes than channels last
+
 ONES: list[Any] = [[0, 0], [1, 1], [1, 1], 16]  # padding, stride, dilation, groups of the sixteen products
 BIAS = 5  # the product that adds to all four outputs of a tile: A^T e A = 1 for e = 1 there and 0 elsewhere
 
@@ -49,6 +51,16 @@ def packs_weights() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
 
 
+def in_planes(x: Tensor, weight: Tensor, per_pixel: int) -> bool:
+    """Whether oneDNN is faster with one plane per channel of x [N, C, H, W] in memory than channels last.
+
+    So it is, up to five times, with many channels of few pixels: of the result and of the gradient of the input with
+    FORWARD channels per pixel, of the gradient of the weights with WEIGHTS (measured, see LOG.md).
+    """
+    channels, pixels = min(weight.shape[:2]), x.shape[2] * x.shape[3]
+    return channels >= max(NARROWEST, per_pixel * pixels) and pixels > 1 and weight[0, 0].numel() > 1
+
+
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
     """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow."""
     if suits(x, weight, geometry):
@@ -57,6 +69,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> 
     H, W = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
     N, K = len(x), len(weight)
     size = K * H * W * x.element_size()
+    if in_planes(x, weight, FORWARD):
+        return torch.conv2d(x.contiguous(), weight, bias, *geometry).contiguous(memory_format=torch.channels_last)
     if x.device.type != "cpu" or N * size < FROM:
         return torch.conv2d(x, weight, bias, *geometry)
     # in pieces, since torch would ask the system for fresh memory for a result of this size (see `ops.reuse`)
@@ -78,9 +92,18 @@ def convolve_back(
     if not any(wanted):
         return of_input, None, None
     stride, padding, dilation, groups = geometry
-    found = torch.ops.aten.convolution_backward(
-        grad, x, weight, bias_shape, stride, padding, dilation, False, [0, 0], groups, wanted
-    )
+
+    def back(grad: Tensor, x: Tensor, *wanted: bool) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.ops.aten.convolution_backward(
+            grad, x, weight, bias_shape, stride, padding, dilation, False, [0, 0], groups, wanted
+        )
+
+    if in_planes(x, weight, WEIGHTS):
+        planes = grad.contiguous(), x.contiguous()
+        if wanted[0] and not in_planes(x, weight, FORWARD):
+            of_input, wanted = back(grad, x, True, False, False)[0], [False, *wanted[1:]]
+        grad, x = planes
+    found = back(grad, x, *wanted)
     return (found[0] if of_input is None else of_input), found[1], found[2]
 
 
