@@ -1,16 +1,17 @@
 """Measure runs on several processes, grids on Ray and the input path, with real processes on this machine.
 
 python benchmarks/scale.py                       # all parts
-python benchmarks/scale.py throughput input      # some of: kills grid throughput ray input
+python benchmarks/scale.py throughput input      # some of: equal kills grid throughput ray input
 python benchmarks/scale_table.py                 # then write the tables of docs/scale.md
 
-Every part writes itself into benchmarks/results/scale.json when it is done, with commit, versions, hardware and the
+Every part writes itself into benchmarks/results/scale.json as it goes, with commit, versions, hardware and the
 load that the machine had from others when it began. Timings mean something on a quiet machine only.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -22,15 +23,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image, ImageFilter
 from safetensors.torch import load_file
 
+from marked import alive, children_of, cluster, environment, free_port, nodes_in_use, ours, trial_workers, wait_for
 from pages import ROOT
 from saccade.atomic import write_text
 from saccade.data import DataRequest, load_data, make_loader, write_shards
@@ -54,11 +57,47 @@ def run(words: list[str], threads: int = 1, check: bool = True) -> float:
     return time.perf_counter() - start
 
 
-def environment(threads: int = 1) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "RAY_worker_niceness": "0"}
+def equal(folder: Path) -> Iterator[dict[str, Any]]:
+    """20 steps of two processes and of one, in float64 with synchronised batch norm, for every case of the tests."""
+    driver = ROOT / "tests" / "e2e" / "rank_driver.py"
+    recordings = folder / "data"
+    subprocess.run([sys.executable, driver, recordings, "0"], check=True, env=environment())
+    common = {"MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    places = [{}, *({**common, "RANK": str(i), "LOCAL_RANK": str(i)} for i in range(2))]
+    cases = subprocess.run(
+        [sys.executable, "-c", "import rank_driver; print(*rank_driver.CASES)"],
+        cwd=driver.parent, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    words = [str(free_port()), *cases]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, driver, folder / ("two" if place else "one"), *words],
+            env={**environment(), "SACCADE_DATA": str(recordings), **place},
+            stdout=subprocess.DEVNULL,
+        )
+        for place in places
+    ]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        raise RuntimeError("a process failed")
+    rows = []
+    for case in cases:
+        one, two = (read_metrics(folder / way / case) for way in ("one", "two"))
+        losses = [abs(float(b["train_loss"]) / float(a["train_loss"]) - 1) for a, b in zip(one, two, strict=True)]
+        weights = difference(folder / "one" / case, folder / "two" / case)
+        steps = json.loads((folder / "two" / case / "result.json").read_text())["steps_per_epoch"] * len(two)
+        rows.append(
+            {
+                "case": case,
+                "steps": steps,
+                "largest_difference_of_weights": weights,
+                "largest_relative_difference_of_losses": max(losses),
+            }
+        )
+    yield {"cases": rows, "precision": "float64", "batch_norm": "synchronised", "backend": "gloo"}
 
 
-def kills(folder: Path) -> dict[str, Any]:
+def kills(folder: Path) -> Iterator[dict[str, Any]]:
     """Kill one of two processes at ten random moments; go on with two, and with one."""
     words = ["train", "digits-dta", *TINY, "--epochs", "4", "--max-batches", "8", "--precision", "float64"]
     words += ["--sync-batchnorm", "--resume"]
@@ -83,7 +122,7 @@ def kills(folder: Path) -> dict[str, Any]:
         killed = time.perf_counter()
         said = parent.communicate(timeout=300)[1].strip().splitlines()
         ended = time.perf_counter() - killed
-        epochs = metrics_rows(there)
+        epochs = len(read_metrics(there))
         run([*words, "--devices", str(devices), "--run-dir", str(there)])
         rows.append(
             {
@@ -97,89 +136,79 @@ def kills(folder: Path) -> dict[str, Any]:
                 "largest_difference_of_weights": difference(folder / "whole", there),
             }
         )
-    return {"runs": rows, "epochs": 4, "seconds_undisturbed": round(seconds, 1)}
+        yield {"runs": rows, "epochs": 4, "seconds_undisturbed": round(seconds, 1)}
 
 
-def grid(folder: Path) -> dict[str, Any]:
+def grid(folder: Path) -> Iterator[dict[str, Any]]:
     """Twelve runs over two raylets; three killed workers, three killed nodes, three killed drivers."""
     words = ["ablate", "digits-dta", *TINY, "--vary", "attention=none,tcja,dta,tla", "--seeds", "3"]
-    words += ["--epochs", "6", "--max-batches", "4", "--address", "auto"]
+    words += ["--epochs", "6", "--max-batches", "4"]
+    undisturbed(words, folder / "whole")
+    expected = table(folder / "whole")
     draw = random.Random(SEED)
-    with cluster(folder):
-        used: set[str] = set()
-        run([*words, "--out", str(folder / "whole")])
-        expected = table(folder / "whole")
-    done: dict[Path, int] = {}
-    repeated = 0
     events = draw.sample(["worker", "node", "driver"] * 3, 9)
-    with cluster(folder) as nodes:
-        driver = start_grid(words, folder / "killed")
+    out = folder / "killed"
+    done: dict[Path, int] = {}
+    repeated, at_once, drivers = 0, 0, 1
+    with cluster() as nodes:
+        words += ["--address", nodes.address]
+        driver = start_grid(words, out)
         for event in events:
-            time.sleep(draw.uniform(5, 20))
-            used |= nodes_in_use()
+            until = time.monotonic() + draw.uniform(5, 20)
+            while time.monotonic() < until or not trial_workers():  # what is killed is at work
+                at_once = max(at_once, len(nodes_in_use()))
+                if driver.poll() is not None:
+                    break
+                time.sleep(0.2)
             if event == "worker":
-                with suppress(RuntimeError):  # nothing is being trained now
-                    os.kill(draw.choice(wait_for(trial_workers, 60)), signal.SIGKILL)
+                with suppress(ProcessLookupError, IndexError):
+                    os.kill(draw.choice(trial_workers()), signal.SIGKILL)
             elif event == "node":
                 nodes.restart(draw)
             else:
                 driver.kill()
                 driver.wait()
-            if driver.poll() is not None:
-                driver = start_grid(words, folder / "killed")
+            time.sleep(2)
             repeated += sum(path.stat().st_mtime_ns != then for path, then in done.items())
-            done |= {path: path.stat().st_mtime_ns for path in (folder / "killed" / "records").glob("*.json")}
-        code = driver.wait(timeout=3600)
-        used |= nodes_in_use()
-    time.sleep(10)
-    return {
+            done |= {path: path.stat().st_mtime_ns for path in (out / "records").glob("*.json")}
+            print(event, len(done), "done", flush=True)
+            if driver.poll() is not None:
+                driver, drivers = start_grid(words, out), drivers + 1
+        while driver.poll() is None:
+            at_once = max(at_once, len(nodes_in_use()))
+            time.sleep(0.2)
+        repeated += sum(path.stat().st_mtime_ns != then for path, then in done.items())
+        time.sleep(10)
+        left = len(trial_workers())
+    yield {
         "events": events,
-        "exit_code": code,
-        "same_table": table(folder / "killed") == expected,
-        "runs": len(list((folder / "killed" / "records").glob("*.json"))),
+        "drivers": drivers,
+        "exit_code": driver.returncode,
+        "same_table": table(out) == expected,
+        "runs": len(list((out / "records").glob("*.json"))),
         "records_written_twice": repeated,
-        "nodes_used": len(used),
-        "processes_left": len([pid for pid in processes() if b"ray::" in command(pid) or b"raylet" in command(pid)]),
+        "last_epochs_trained_twice": sum(log.read_text().count("epoch 6/6") > 1 for log in out.glob("runs/*.log")),
+        "raylets_that_trained_at_once": at_once,
+        "workers_left_with_the_cluster": left,
+        "processes_left": len(ours()),
     }
+
+
+def undisturbed(words: list[str], out: Path) -> None:
+    """The same runs one after the other in one process, without Ray, and their table."""
+    code = "import sys; from saccade.cli import main\nfor n in range(12): main([*sys.argv[1:], '--cell', str(n)])"
+    subprocess.run(
+        [sys.executable, "-c", code, *words, "--out", str(out)],
+        env=environment(), check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    run([*words, "--out", str(out)])
 
 
 def start_grid(words: list[str], out: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*SACCADE, *words, "--out", str(out)], env=environment(), stdout=subprocess.DEVNULL)
 
 
-class Nodes:
-    """Two raylets on this machine: the head, and another that can be killed."""
-
-    def __init__(self) -> None:
-        ray("start", "--head", "--port", "6399", "--num-cpus", "1", "--include-dashboard", "false")
-        self.add()
-
-    def add(self) -> None:
-        before = set(raylets())
-        ray("start", "--address", "127.0.0.1:6399", "--num-cpus", "1")
-        self.other = next(iter(set(raylets()) - before))
-
-    def restart(self, draw: random.Random) -> None:
-        os.kill(self.other, signal.SIGKILL)
-        time.sleep(draw.uniform(1, 5))
-        self.add()
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[Nodes]:
-    try:
-        yield Nodes()
-    finally:
-        ray("stop", "--force")
-
-
-def ray(*words: str) -> None:
-    subprocess.run(
-        [str(Path(sys.executable).parent / "ray"), *words], env=environment(), check=True, capture_output=True
-    )
-
-
-def throughput(folder: Path) -> dict[str, Any]:
+def throughput(folder: Path) -> Iterator[dict[str, Any]]:
     """Two processes with one thread each, one with two, and one with one thread and half the batch, in turn."""
     common = ["train", "digits-dta", "--model", "msresnet18", "--width", "0.25", "--steps", "4", "--device", "cpu"]
     common += ["--epochs", "4", "--max-batches", "6"]
@@ -199,7 +228,7 @@ def throughput(folder: Path) -> dict[str, Any]:
             times[way] += result["seconds_per_step_by_epoch"][1:]
             parameters = result["parameters"]
     steps = {way: {"median": statistics.median(t), "least": min(t), "most": max(t)} for way, t in times.items()}
-    return {"seconds_per_step": steps, "batch_size": 32, "parameters": parameters, "all_reduce": all_reduce(parameters)}
+    yield {"seconds_per_step": steps, "batch_size": 32, "parameters": parameters, "all_reduce": all_reduce(parameters)}
 
 
 ALL_REDUCE = """
@@ -232,14 +261,14 @@ def all_reduce(numbers: int) -> dict[str, float]:
     return {"bytes": 4 * numbers, "seconds": seconds, "bytes_per_second": 4 * numbers / seconds}
 
 
-def ray_overhead(folder: Path) -> dict[str, Any]:
+def ray_overhead(folder: Path) -> Iterator[dict[str, Any]]:
     """What Ray adds to a run: the slope over grids of 1 and 5 runs, one at a time, less a run without Ray."""
     words = ["ablate", "digits-dta", *TINY, "--vary", "attention=none", "--epochs", "1", "--max-batches", "1"]
     alone = [run([*words, "--seeds", "3", "--out", str(folder / "alone"), "--cell", str(n)]) for n in range(3)]
     empty = run(["recipes"])
     sizes = {n: run([*words, "--seeds", str(n), "--jobs", "1", "--out", str(folder / str(n))]) for n in (1, 5)}
     slope = (sizes[5] - sizes[1]) / 4
-    return {
+    yield {
         "seconds_by_runs": {str(n): round(s, 2) for n, s in sizes.items()},
         "seconds_per_run_on_ray": round(slope, 2),
         "seconds_to_start_and_end_ray_once": round(sizes[1] - slope, 2),
@@ -249,7 +278,7 @@ def ray_overhead(folder: Path) -> dict[str, Any]:
     }
 
 
-def pictures(folder: Path) -> dict[str, Any]:
+def pictures(folder: Path) -> Iterator[dict[str, Any]]:
     """Decoded and augmented images per second on one core at 224 x 224, side by side, in turn."""
     from torchvision import datasets
     from torchvision.transforms import v2
@@ -282,7 +311,7 @@ def pictures(folder: Path) -> dict[str, Any]:
                 count += len(x)
             rates[way].append(count / (time.perf_counter() - start))
     size = statistics.mean(path.stat().st_size for path, _ in samples)
-    return {
+    yield {
         "images_per_second_and_core": {w: {"median": statistics.median(r), "all": r} for w, r in rates.items()},
         "pictures": f"{len(samples)} synthetic JPEG, 500 x 375, quality 90, {size / 1000:.0f} kB on average, in memory",
     }
@@ -304,50 +333,10 @@ def make_pictures(folder: Path, count: int) -> list[tuple[Path, int]]:
     return samples
 
 
-def processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-
-
-def command(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def alive(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def children_of(pid: int, least: int) -> list[int]:
-    with suppress(OSError):
-        found = [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return found if len(found) >= least else []
+def read_metrics(there: Path) -> list[dict[str, str]]:
+    with suppress(FileNotFoundError), (there / "metrics.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
     return []
-
-
-def raylets() -> list[int]:
-    return [pid for pid in processes() if b"/raylet/raylet" in command(pid) and alive(pid)]
-
-
-def trial_workers() -> list[int]:
-    return [pid for pid in processes() if command(pid).startswith(b"ray::ImplicitFunc") and alive(pid)]
-
-
-def nodes_in_use() -> set[str]:
-    """The raylets whose workers train now."""
-    found = set()
-    for pid in trial_workers():
-        with suppress(OSError, IndexError):
-            found.add(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return found
-
-
-def metrics_rows(there: Path) -> int:
-    with suppress(FileNotFoundError):
-        return max(0, len((there / "metrics.csv").read_text().splitlines()) - 1)
-    return 0
 
 
 def difference(a: Path, b: Path) -> float:
@@ -360,16 +349,8 @@ def table(out: Path) -> Any:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 300) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise RuntimeError("nothing happened")
-        time.sleep(0.05)
-    return found
-
-
-PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {
+    "equal": equal,
     "kills": kills,
     "grid": grid,
     "throughput": throughput,
@@ -382,24 +363,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     for name in parser.parse_args().parts or PARTS:
-        load = os.getloadavg()[0]
-        folder = Path(tempfile.mkdtemp(prefix="scale-"))
-        try:
-            found = PARTS[name](folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         origin = {
             "commit": provenance.commit(),
             "versions": provenance.versions(),
             "hardware": provenance.hardware(torch.device("cpu")),
             "cores": os.cpu_count(),
-            "load_of_others_when_it_began": round(load, 2),
+            "load_of_others_when_it_began": round(os.getloadavg()[0], 2),
             "seed": SEED,
         }
+        folder = Path(tempfile.mkdtemp(prefix="scale-"))
+        try:
+            for found in PARTS[name](folder):
+                write_part(name, {**found, "origin": {**origin, "load_when_it_ended": round(os.getloadavg()[0], 2)}})
+                print(name, json.dumps(found)[-400:], flush=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_part(name: str, found: dict[str, Any]) -> None:
+    with FileLock(f"{RESULTS}.lock"):  # parts may be measured side by side
         content = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
-        content[name] = {**found, "origin": origin}
-        write_text(RESULTS, json.dumps(content, indent=1) + "\n")
-        print(name, json.dumps(found)[:400], flush=True)
+        write_text(RESULTS, json.dumps({**content, name: found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -104,23 +106,22 @@ def test_result_and_card_say_how_a_batch_was_shared(runs):
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills processes")
 def test_a_run_whose_process_is_killed_ends_and_goes_on(tmp_path):
     whole, killed, alone = (tmp_path / name for name in ("whole", "killed", "alone"))
-    assert main([*SMALL, "--devices", "2", "--run-dir", str(whole)]) == 0
-    for run in (killed, alone):
-        with (log := tmp_path / "log").open("wb") as out:
-            words = [sys.executable, "-m", "saccade", *SMALL, "--devices", "2", "--run-dir", str(run)]
-            parent = subprocess.Popen(words, stdout=out, stderr=out)
-        while len(rows(run) if RunFolder(run).metrics.is_file() else []) < 1:
-            assert parent.poll() is None, log.read_text()
-            time.sleep(0.05)
-        children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
-        os.kill(children[1], 9)
-        assert parent.wait(timeout=60) == 2
-        assert "Process 1 of the run in" in log.read_text()
-        assert "Traceback" not in log.read_text().partition("saccade: ")[2]
-        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-    assert main([*SMALL, "--devices", "2", "--run-dir", str(killed), "--resume"]) == 0
+    with (log := tmp_path / "log").open("wb") as out:
+        words = [sys.executable, "-m", "saccade", *SMALL, "--devices", "2", "--run-dir", str(killed)]
+        parent = subprocess.Popen(words, stdout=out, stderr=out)
+    while len(rows(killed) if RunFolder(killed).metrics.is_file() else []) < 1:
+        assert parent.poll() is None, log.read_text()
+        time.sleep(0.05)
+    children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+    os.kill(children[1], signal.SIGKILL)
+    assert parent.wait(timeout=60) == 2
+    assert "Process 1 of the run in" in log.read_text()
+    assert "Traceback" not in log.read_text().partition("saccade: ")[2]
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    shutil.copytree(killed, alone)
+    for run, devices in ((whole, "2"), (killed, "2"), (alone, "1")):
+        assert main([*SMALL, "--devices", devices, "--run-dir", str(run), "--resume"]) == 0
     assert RunFolder(killed).weights.read_bytes() == RunFolder(whole).weights.read_bytes()
-    assert main([*SMALL, "--devices", "1", "--run-dir", str(alone), "--resume"]) == 0
     assert difference(alone, whole) < 1e-7
     assert RunFolder(alone).read_result()["processes"] == 1
 
