@@ -23,8 +23,20 @@ def origin(part: dict[str, Any]) -> str:
     """Where a part was measured, in a line."""
     o = part["origin"]
     load = o["load_of_others_when_it_began"]
-    busy = f" **Others used the cores (load {load:g}): timings are no measurement.**" if load > QUIET else ""
+    busy = f" **Others used the cores (load {load:g}): timings are worse than alone.**" if load > QUIET else ""
     return f"{o['hardware']}, torch {o['versions']['torch']}, commit {str(o['commit'])[:12]}, seed {o['seed']}.{busy}"
+
+
+def equal(part: dict[str, Any]) -> str:
+    rows: list[Sequence[str]] = [("case", "steps", "weights differ by at most", "losses, relatively")]
+    for case in part["cases"]:
+        differences = ("largest_difference_of_weights", "largest_relative_difference_of_losses")
+        rows.append((case["case"], str(case["steps"]), *(f"{case[name]:.1e}" for name in differences)))
+    return (
+        f"### Two processes against one\n\n{part['precision']}, {part['batch_norm']} batch norm, {part['backend']}, the "
+        f"same batches.\n\n{table(rows)}\n\nAdam, which the VAE is trained with, divides gradients that are rounding "
+        "alone by their own size."
+    )
 
 
 def kills(part: dict[str, Any]) -> str:
@@ -49,8 +61,10 @@ def grid(part: dict[str, Any]) -> str:
     same = "the same table as undisturbed" if part["same_table"] else "ANOTHER TABLE than undisturbed"
     return (
         f"### A grid of {part['runs']} runs over two raylets\n\nKilled at random moments: {', '.join(part['events'])}. "
-        f"Result: {same}; records written twice: {part['records_written_twice']}; raylets that trained: "
-        f"{part['nodes_used']} (each restart is a new one); processes left behind: {part['processes_left']}."
+        f"Result: {same}; records written twice: {part['records_written_twice']}; runs whose last epoch was trained "
+        f"twice: {part['last_epochs_trained_twice']}; raylets that trained at the same time: "
+        f"{part['raylets_that_trained_at_once']}; processes left behind by the grid: "
+        f"{part['workers_left_with_the_cluster']}, and by the cluster once it was ended: {part['processes_left']}."
     )
 
 
@@ -90,6 +104,7 @@ def pictures(part: dict[str, Any]) -> str:
 
 
 PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "equal": equal,
     "kills": kills,
     "grid": grid,
     "throughput": throughput,
