@@ -33,9 +33,9 @@ def equal(part: dict[str, Any]) -> str:
         differences = ("largest_difference_of_weights", "largest_relative_difference_of_losses")
         rows.append((case["case"], str(case["steps"]), *(f"{case[name]:.1e}" for name in differences)))
     return (
-        f"### Two processes against one\n\n{part['precision']}, {part['batch_norm']} batch norm, {part['backend']}, the "
-        f"same batches.\n\n{table(rows)}\n\nAdam, which the VAE is trained with, divides gradients that are rounding "
-        "alone by their own size."
+        f"### Two processes against one\n\n{part['precision']}, {part['batch_norm']} batch norm, {part['backend']}, "
+        f"the same batches.\n\n{table(rows)}\n\nAdam, which the VAE is trained with, divides gradients that are "
+        "rounding alone by their own size."
     )
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import saccade
 from saccade.models import SpikingNetwork, model_options, recreate_model
+from saccade.models.registry import model_entry
 from saccade.nn import LIF
 
 CLASSIFIERS = [name for name in saccade.list_models() if name != "fsvae"]
@@ -148,7 +149,7 @@ def test_unknown_model():
         saccade.create_model("msresnet81")
 
 
-@pytest.mark.parametrize("name", [n for n in CLASSIFIERS if not n.startswith("msresnet")])
+@pytest.mark.parametrize("name", [n for n in CLASSIFIERS if not model_entry(n).cls.pools_globally])
 def test_networks_with_linear_layers_check_the_size(name):
     with pytest.raises(ValueError, match=r"halves its input \d times, so input_size=\(2, 2\) is too small"):
         small(name, input_size=(2, 2))
@@ -172,10 +173,31 @@ def test_published_sizes():
     assert parameters("dvsgesture_net", attention="tcja") == 1_698_304 + 2 * 67_136
     assert round(parameters("vggsnn", attention="tcja") / 1e6, 3) == 11.369
     assert round(parameters("vggsnn_tet", attention="tcja") / 1e6, 3) == 9.304
+    # less the two layer norms per block, and the head mixing, that the released code carries and never uses
+    assert parameters("spikformer") == 9_330_874 - 4 * 4 * 384
+    assert parameters("spikformer", dim=256, heads=8) == 4_159_274 - 4 * 4 * 256
+    assert parameters("spikformer", depth=2) == 5_768_122 - 2 * 4 * 384
+    assert parameters("sdt") == 10_233_546 - 2 * 8 * 8
+    assert parameters("qkformer") == 6_706_234
+    assert parameters("qkformer", num_classes=100) == 6_740_884
+    assert parameters("sew_resnet18", num_classes=1000) == 11_689_512  # those of torchvision's ResNets
+    assert parameters("sew_resnet34", num_classes=1000) == 21_797_672
+    assert parameters("sew_resnet50", num_classes=1000) == 25_557_032
     assert round(parameters("caltech_net", attention="tcja") / 1e6, 2) == 21.91
+    assert parameters("msresnet18_imagenet", attention="gac") == 11_824_824
+    assert parameters("msresnet34_imagenet", attention="gac") == 21_932_984
 
 
 @pytest.mark.parametrize("name", saccade.list_models())
 def test_every_model_takes_the_common_options(name):
     common = {"num_classes", "steps", "in_channels", "input_size", "width", "attention", "placement", "backend"}
     assert name == "fsvae" or common <= set(model_options(name))
+
+
+def test_strides_are_an_option_and_are_checked():
+    first = saccade.create_model("msresnet34", width=0.05, strides=(2, 2, 2, 2)).stages[0][0]
+    assert first.downsample.conv.stride == first.conv1.conv.stride == (2, 2)
+    with pytest.raises(ValueError, match=r"strides=\(1, 2\) must be one for each of the 4 stages"):
+        saccade.create_model("msresnet34", width=0.05, strides=(1, 2))
+    with pytest.raises(ValueError, match="the stride of stage 2 must be a positive integer, not 0"):
+        saccade.create_model("msresnet34", width=0.05, strides=(1, 0, 2, 2))

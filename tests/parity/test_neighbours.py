@@ -24,9 +24,12 @@ def built(name: str, golden: Golden, channels: int, steps: int, **options: objec
     return module
 
 
-@pytest.mark.parametrize("name", ["ta", "ca", "sa", "tca", "tsa", "csa", "tcsa"])
-def test_masnn(name: str) -> None:
-    golden = load(f"masnn_{name}")
+MASNN = "masnn_ta", "masnn_ca", "masnn_sa", "masnn_tca", "masnn_tsa", "masnn_csa", "masnn_tcsa"
+
+
+@pytest.mark.parametrize("file", MASNN)
+def test_masnn(file: str) -> None:
+    golden, name = load(file), file.removeprefix("masnn_")
     option = "reduction_{}" if len(name) > 2 else "reduction"
     ratios = {"t": (option.format("time"), 2), "c": (option.format("channel"), 4)}
     options = dict(ratios[axis] for axis in name[:-1] if axis in ratios)
@@ -92,6 +95,9 @@ def test_stsc_with_its_filter(name: str, width: int) -> None:
     check(module, golden, [x], output.reshape(x.shape), batch_first=False)
 
 
+QK = [("token", "sj_qk_token"), ("channel", "sj_qk_channel")]
+
+
 class QKAttention(nn.Module):
     """QKFormer's attention around the registered gate: out = LIF(BN(W' (gate * keys)))."""
 
@@ -115,18 +121,18 @@ class QKAttention(nn.Module):
         return self.neuron(unfold_time(self.out(fold_time(gate * k)), len(x)))
 
 
-@pytest.mark.parametrize("by", ["token", "channel"])
-def test_qk(by: str) -> None:
-    golden = load(f"sj_qk_{by}")
+@pytest.mark.parametrize(("by", "file"), QK)
+def test_qk(by: str, file: str) -> None:
+    golden = load(file)
     module = QKAttention(32, 4, by, heads=4).double().eval()
     saccade.load_official(module, golden.state())
     x = golden.input()
     check(module, golden, [x], module(x), batch_first=False)
 
 
-@pytest.mark.parametrize("by", ["token", "channel"])
-def test_the_qk_gate_makes_its_own_queries(by: str) -> None:
-    golden = load(f"sj_qk_{by}")
+@pytest.mark.parametrize(("by", "file"), QK)
+def test_the_qk_gate_makes_its_own_queries(by: str, file: str) -> None:
+    golden = load(file)
     gate = saccade.create_attention("qk", 32, 4, by=by, heads=4).double().eval()
     state = golden.state()
     with torch.no_grad():

@@ -26,11 +26,12 @@ def loop(neuron: LIF, current: Tensor) -> Tensor:
 
 
 class Looped(nn.Module):
-    """A neuron that is run as a loop."""
+    """A neuron that is run as a loop; one that others walk through step by step stays so."""
 
     def __init__(self, neuron: LIF) -> None:
         super().__init__()
         self.neuron = neuron
+        self.step = neuron.step
 
     def forward(self, current: Tensor) -> Tensor:
         return loop(self.neuron, current)

@@ -32,7 +32,7 @@ from saccade.chain.links import (
 )
 from saccade.nn.attention.contract import Attention, GatedNeuron, NoAttention
 from saccade.nn.folding import TimeFolded
-from saccade.nn.neuron import LIF
+from saccade.nn.neuron import Neuron
 
 Named = tuple[str, nn.Module]
 
@@ -89,9 +89,9 @@ def _link(name: str, module: Any) -> Link:
     if hasattr(module, "branches"):
         main, shortcut = (chain_of((_below(name, key), part) for key, part in branch) for branch in module.branches())
         return ResidualLink(name, module, main, shortcut)
-    if type(module) is GatedNeuron and isinstance(module.neuron, LIF):
+    if type(module) is GatedNeuron and isinstance(module.neuron, Neuron):
         return NeuronLink(name, module, module.neuron, _real(module.attention))
-    if isinstance(module, LIF):
+    if isinstance(module, Neuron):
         return NeuronLink(name, module, module)
     run = TimeFolded(module) if _is_timeless(module) else module
     if isinstance(module, LAYERS):

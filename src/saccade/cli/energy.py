@@ -106,6 +106,10 @@ def _sums(report: EnergyReport) -> str:
         ("ReLU by the papers' convention", f"{1e6 * report.papers_relu_energy_mj():,.3f} nJ"),
         ("ReLU / total by the papers' convention", _times(report.papers_relu_energy_mj(), papers)),
     ]
+    products = report.self_attention().values()
+    for text, key in (("as MACs", "energy_as_macs_mj"), ("as ANDs and counts", "energy_as_counts_mj")):
+        if products:
+            rows.append((f"products of self attention {text}", f"{1e6 * sum(o[key] for o in products):,.3f} nJ"))
     return f"Energy per sample, mean of {report.samples}\n" + format_table(rows)
 
 

@@ -57,6 +57,8 @@ def objection(link: Link) -> str | None:
             return "not a plain 2-d convolution"
         return None if link.norm is None or is_plain_norm(link.norm) else "its norm is not a plain batch norm"
     if isinstance(link, NeuronLink):
+        if not isinstance(link.neuron, LIF):
+            return "not a LIF neuron"
         backend = link.neuron.backend
         return None if backend in ("auto", "cpu") else f"backend {backend!r} was asked for"
     if isinstance(link, PoolLink) and type(link.pool).__module__.startswith("torch.nn."):

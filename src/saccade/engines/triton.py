@@ -47,7 +47,7 @@ def reach(links: Sequence[Link], first: int, x: Tensor) -> int:
     pair = links[first : first + 2]
     if len(pair) < 2 or not (isinstance(pair[0], LayerLink) and isinstance(pair[1], NeuronLink)):
         return first
-    backend = pair[1].neuron.backend
+    backend = getattr(pair[1].neuron, "backend", "reference")
     if backend != "triton" and (backend != "auto" or x.device.type != "cuda"):
         return first
     free = not has_global_hooks() and objection(pair[0]) is None and objection(pair[1]) is None

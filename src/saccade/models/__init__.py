@@ -1,6 +1,18 @@
 """Whole networks, the registry that builds them, and the loading of released checkpoints."""
 
-from saccade.models import fsvae, msresnet, vgg, voting  # noqa: F401  importing a file registers its networks
+from saccade.models import (  # noqa: F401  importing a file registers its networks
+    fsvae,
+    masnn,
+    msresnet,
+    qkformer,
+    sdt,
+    sew_resnet,
+    spikformer,
+    statten,
+    tim,
+    vgg,
+    voting,
+)
 from saccade.models.msresnet import MSBlock, MSResNet
 from saccade.models.network import Classifier, SpikingNetwork
 from saccade.models.official import load_official

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import nn
 
+from saccade.engines import Residual
 from saccade.nn.folding import TimeFolded
 
 if TYPE_CHECKING:
@@ -19,6 +21,15 @@ class ConvNorm(TimeFolded):
     def __init__(self, in_channels: int, channels: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> None:
         conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=bias)
         super().__init__(OrderedDict(conv=conv, norm=nn.BatchNorm2d(channels)))
+
+
+class NamedResidual(Residual):
+    """A `Residual` whose parts have names: x (or its shortcut) + the parts of main, one after the other."""
+
+    def __init__(self, main: Mapping[str, nn.Module], shortcut: nn.Module | None = None) -> None:
+        super().__init__(shortcut=shortcut)
+        for name, module in main.items():
+            self.add_module(name, module)
 
 
 def halved(name: str, size: tuple[int, int], times: int) -> tuple[int, int]:

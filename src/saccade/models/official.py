@@ -2,14 +2,16 @@
 
 The released networks register many tensors twice (`conv1` again inside `conv1_s`, a norm as `bn` and as `seqbn`), and
 name TCJA's convolutions by the axis that they sum over. `load_official` renames, checks that doubles agree, and
-refuses whatever is missing or left over. The rules of renaming stand with what they rename: `official_keys` of a
-network, a block or an attention module.
+refuses whatever is missing or left over. Where the authors have several layers for one of ours, a rule's result ends
+with "@1/3": the second third of our tensor's first axis. The rules of renaming stand with what they rename:
+`official_keys` of a network, a block or an attention module.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +37,7 @@ def load_official(module: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Mod
     own = module.state_dict()
     found: dict[str, Tensor] = {}
     origin: dict[str, str] = {}
+    pieces: dict[str, dict[Part, Tensor]] = {}
     left_over = []
     if isinstance(module, FSVAE):
         state_dict = module.prepare_official(state_dict)
@@ -42,10 +45,16 @@ def load_official(module: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Mod
         target = rename(key, rules)
         if not target:  # carried by the released code, and never used
             continue
+        target, part = split_part(target)
         if target not in own:
             left_over.append(key)
             continue
-        value = without_unit_axes(value, own[target])
+        if part is not None and own[target].ndim:
+            pieces.setdefault(target, {})[part] = value
+            if len(pieces[target]) < part.of:
+                continue
+            value = torch.cat([pieces[target][number] for number in sorted(pieces[target])])
+        value = with_axes_of(value, own[target])
         if target in found and not torch.equal(found[target], value):
             raise ValueError(
                 f"{origin[target]} and {key} are two names of the same tensor, but their values differ: "
@@ -78,10 +87,27 @@ def rename(key: str, rules: Rules) -> str:
     return key
 
 
-def without_unit_axes(value: Tensor, own: Tensor) -> Tensor:
-    """`value` in the shape of `own` where it has further axes of length 1: a released 1 x 1 convolution is a matrix."""
-    extra = value.ndim - own.ndim
-    return value.reshape(own.shape) if extra > 0 and value.shape == (*own.shape, *[1] * extra) else value
+class Part(NamedTuple):
+    """One of several equal pieces of a tensor's first axis, from 0 on."""
+
+    number: int
+    of: int
+
+    def rows(self, tensor: Tensor) -> Tensor:
+        """These rows of our tensor."""
+        return tensor.chunk(self.of)[self.number]
+
+
+def split_part(target: str) -> tuple[str, Part | None]:
+    """Our key, and the piece of it that a renamed key stands for; None: all of it."""
+    key, _, part = target.partition("@")
+    return key, Part(*map(int, part.split("/"))) if part else None
+
+
+def with_axes_of(value: Tensor, own: Tensor) -> Tensor:
+    """`value` in the shape of `own` where they differ in axes of length 1 alone: a 1 x 1 convolution is a matrix."""
+    same = [n for n in value.shape if n != 1] == [n for n in own.shape if n != 1]
+    return value.reshape(own.shape) if same and value.ndim != own.ndim else value
 
 
 def _below_attention(rule: tuple[str, str]) -> tuple[str, str]:

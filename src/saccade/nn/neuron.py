@@ -33,6 +33,15 @@ class Neuron(nn.Module):
         return torch.stack(spikes)
 
 
+def neurons_of(model: nn.Module) -> dict[str, Neuron]:
+    """The layers of spiking neurons by name; a neuron that is a part of another one is not a layer of its own."""
+    found: dict[str, Neuron] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Neuron) and not any(name.startswith(f"{outer}.") for outer in found):
+            found[name] = module
+    return found
+
+
 class LIF(Neuron):
     """Leaky integrate-and-fire neuron.
 

@@ -12,6 +12,8 @@ from saccade.nn.attention.contract import check_positive
 from saccade.nn.neuron import LIF
 
 WIDTH = 5
+#: y of the step before, and the potentials of the two neurons
+TIMState = tuple[Tensor, Tensor, Tensor]
 
 
 class TIM(nn.Module):
@@ -48,12 +50,19 @@ class TIM(nn.Module):
                 f"TIM was built for queries [T, B, heads, N, d] with tokens={self.conv.in_channels}, but got "
                 f"{list(q.shape)}."
             )
-        y = [q[0]]
-        state_in: Tensor | None = None
-        state_out: Tensor | None = None
-        for q_t in q[1:]:
-            mixed = self.conv(y[-1].flatten(0, 1)).view_as(q_t)
-            c_t, state_in = self.neuron_in.step(mixed, state_in)
-            y_t, state_out = self.neuron_out.step(self.alpha * c_t + (1 - self.alpha) * q_t, state_out)
+        state, y = None, []
+        for q_t in q:
+            y_t, state = self.step(q_t, state)
             y.append(y_t)
         return torch.stack(y)
+
+    def step(self, q_t: Tensor, state: TIMState | None = None) -> tuple[Tensor, TIMState]:
+        """One step [B, heads, N, d] from the state that the step before left (None: rest)."""
+        if state is None:
+            rest = torch.zeros_like(q_t)
+            return q_t, (q_t, rest, rest)
+        before, v_in, v_out = state
+        mixed = self.conv(before.flatten(0, 1)).view_as(q_t)
+        c_t, v_in = self.neuron_in.step(mixed, v_in)
+        y_t, v_out = self.neuron_out.step(self.alpha * c_t + (1 - self.alpha) * q_t, v_out)
+        return y_t, (y_t, v_in, v_out)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.models.network import SpikingNetwork
-from saccade.nn import LIF
+from saccade.nn import Neuron
 from saccade.nn.attention import GatedNeuron
 from saccade.probe.hooks import find_layer, probed
 
@@ -108,7 +108,7 @@ def default_layer(model: SpikingNetwork, x: Tensor) -> str:
     gated = {f"{name}.neuron" for name, module in model.named_modules() if isinstance(module, GatedNeuron)}
     with probed(model) as handles, torch.no_grad():
         for name, module in model.named_modules():
-            if isinstance(module, LIF | GatedNeuron) and name not in gated:
+            if isinstance(module, Neuron | GatedNeuron) and name not in gated:
                 handles.append(module.register_forward_hook(_noter(name, found)))
         model(x)
     if not found:

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from saccade.nn import LIF
+from saccade.nn import LIF, Neuron
 from saccade.nn.attention import Attention
+from saccade.nn.self_attention import ProductOperations, TokenProduct
 from saccade.probe.hooks import probed
 from saccade.probe.rules import FREE, RULES, Call, Operations
 
@@ -53,6 +54,8 @@ class Count:
     layers: list[LayerOperations]
     #: name of an aten call -> entries of its results
     not_counted: dict[str, int]
+    #: the products of a self attention by the name of their layer, also counted in `layers`
+    self_attention: dict[str, ProductOperations] = field(default_factory=dict)
 
 
 def count_operations(model: nn.Module, x: Tensor | Iterable[Tensor], spiking: bool = True) -> Count:
@@ -76,10 +79,12 @@ def count_operations(model: nn.Module, x: Tensor | Iterable[Tensor], spiking: bo
         for name, module in model.named_modules():
             handles.append(module.register_forward_pre_hook(counter.enter(name)))
             handles.append(module.register_forward_hook(counter.leave, always_call=True))
+            if spiking and isinstance(module, TokenProduct):
+                handles.append(module.register_forward_hook(counter.attended(name)))
         for batch in [x] if isinstance(x, Tensor) else x:
             with counter:
                 model(batch)
-    return Count(list(counter.layers.values()), dict(counter.not_counted))
+    return Count(list(counter.layers.values()), dict(counter.not_counted), counter.self_attention)
 
 
 def neuron_operations(neuron: LIF, entries: int) -> Operations:
@@ -97,6 +102,7 @@ class _Counter(TorchDispatchMode):
         self.spiking = spiking
         self.layers: dict[str, LayerOperations] = {}
         self.not_counted: Counter[str] = Counter()
+        self.self_attention: dict[str, ProductOperations] = {}
         fixed = (*model.parameters(), *model.buffers())
         self._weights = {tensor.untyped_storage().data_ptr() for tensor in fixed}
         self._derived: list[Tensor] = []  # kept alive, so that no activation takes over an address
@@ -108,6 +114,15 @@ class _Counter(TorchDispatchMode):
             self._stack.append((name, module))
 
         return push
+
+    def attended(self, name: str) -> Any:
+        def count(module: TokenProduct, inputs: Any, output: Tensor) -> None:
+            with _disable_current_modes():  # the counting is not counted
+                found = module.operations(inputs[0], output)
+            before = self.self_attention.get(name, ProductOperations(0, 0))
+            self.self_attention[name] = ProductOperations(*map(sum, zip(before, found, strict=True)))
+
+        return count
 
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(module, LIF) and output is not None:
@@ -132,8 +147,12 @@ class _Counter(TorchDispatchMode):
             return
         pads = self._padded[1] if self._padded is not None and self._padded[0] is args[0] else ()
         found = RULES[name](Call(args, out, self.spiking, self._is_weight, pads))
-        attention = self._is_inside(Attention)
-        self._add("attention" if attention else "synapse" if found.connections else "other", found)
+        self._add(self._kind(found), found)
+
+    def _kind(self, found: Operations) -> str:
+        if self._is_inside(Neuron):
+            return "neuron"
+        return "attention" if self._is_inside(Attention) else "synapse" if found.connections else "other"
 
     def _add(self, kind: str, found: Operations) -> None:
         name = self._stack[-1][0] if self._stack else ""

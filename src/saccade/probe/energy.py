@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from saccade.models.network import SpikingNetwork
-from saccade.nn import LIF
+from saccade.nn import Neuron
 from saccade.nn.attention import GatedNeuron, create_attention
 from saccade.probe.costs import FLOAT32, CostTable
 from saccade.probe.counting import KINDS, Count, LayerOperations, count_operations
@@ -26,6 +26,8 @@ NOTES = (
     "meets, counted from the spikes of these samples, borders and strides exact.",
     "MAC: it reads any other values (images, event counts, gated or average-pooled spikes); one for each input and "
     "weight, zeros included. Zeros of a padding are not counted.",
+    "Self attention: a product of two matrices of spikes adds, for every spike of one, a row of the other (ACs). Its "
+    "products as MACs, and as ANDs and counts of the pairs of spikes that meet, as papers state them, stand beside it.",
     "The gates are in the sum, every product, sum and function of them; so are the neurons and all pooling.",
     "Batch norms are folded into the layers before them, biases start the sums, comparisons and maxima are free.",
     "Arithmetic alone: no memory and no communication, which can cost more than all of it.",
@@ -96,6 +98,18 @@ class EnergyReport:
         products = sum(layer.operations.connections for layer in self._synapses(self.relu))
         return self.table.mac_pj * products / self.samples * 1e-9
 
+    def self_attention(self) -> dict[str, dict[str, float]]:
+        """By layer, per sample: the products of a self attention as MACs, and as ANDs and counts (ACs), in mJ."""
+        return {
+            name: {
+                "products": o.products,
+                "counts": o.counts,
+                "energy_as_macs_mj": self.table.mac_pj * o.products / self.samples * 1e-9,
+                "energy_as_counts_mj": self.table.ac_pj * o.counts / self.samples * 1e-9,
+            }
+            for name, o in self.network.self_attention.items()
+        }
+
     def _synapses(self, count: Count) -> list[LayerOperations]:
         return [layer for layer in count.layers if layer.kind == "synapse"]
 
@@ -119,6 +133,7 @@ class EnergyReport:
                 "formula": PAPERS_FORMULA.format(**asdict(self.table)),
                 "note": PAPERS_NOTE,
             },
+            "self_attention": self.self_attention(),
             "not_counted": {**self.network.not_counted, **self.relu.not_counted},
         }
 
@@ -165,11 +180,15 @@ def relu_twin(model: SpikingNetwork) -> SpikingNetwork:
     """A copy with a ReLU in place of every neuron, without gates, for one step."""
     twin = copy.deepcopy(model)
     twin.steps = 1
+    for name, gate in twin.attention_modules().items():
+        place = twin.get_submodule(name)
+        if isinstance(place, GatedNeuron):
+            place.attention = create_attention("none", gate.channels, 1)
+        else:
+            twin.set_submodule(name, nn.Identity())
     for module in list(twin.modules()):
-        if isinstance(module, GatedNeuron):
-            module.attention = create_attention("none", module.attention.channels, 1)
         for name, child in module.named_children():
-            if isinstance(child, LIF):
+            if isinstance(child, Neuron):
                 setattr(module, name, nn.ReLU())
     return twin
 

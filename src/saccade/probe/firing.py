@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.models.network import SpikingNetwork
-from saccade.nn import LIF
+from saccade.nn.neuron import neurons_of
 from saccade.probe.hooks import device_of, probed
 
 
@@ -91,7 +91,7 @@ def measure_firing(model: SpikingNetwork, batches: Iterable[Tensor]) -> list[Lay
         return count
 
     with probed(model) as handles:
-        for name, module in neurons(model).items():
+        for name, module in neurons_of(model).items():
             handles.append(module.register_forward_hook(counter(name)))
         for x in batches:
             model(x.to(device_of(model)))
@@ -112,12 +112,7 @@ def record_spikes(model: SpikingNetwork, x: Tensor, most: int = 64) -> dict[str,
         return record
 
     with probed(model) as handles:
-        for name, module in neurons(model).items():
+        for name, module in neurons_of(model).items():
             handles.append(module.register_forward_hook(recorder(name)))
         model(x)
     return rasters
-
-
-def neurons(model: nn.Module) -> dict[str, LIF]:
-    """The layers of spiking neurons by name."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, LIF)}

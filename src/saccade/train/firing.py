@@ -1,4 +1,4 @@
-"""How often neurons fire: the mean of the spikes of every LIF layer, over neurons, samples and steps."""
+"""How often neurons fire: the mean of the spikes of every layer of neurons, over neurons, samples and steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.nn import LIF
+from saccade.nn.neuron import neurons_of
 from saccade.nn.together import summed
 
 
 class FiringMeter:
-    """Counts the spikes of a network's LIF layers while it is entered.
+    """Counts the spikes of a network's layers of neurons while it is entered.
 
         with FiringMeter(model) as meter:
             model(x)
@@ -23,7 +23,7 @@ class FiringMeter:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.layers = {name: module for name, module in model.named_modules() if isinstance(module, LIF)}
+        self.layers = neurons_of(model)
         self._spikes: dict[str, Tensor] = {}
         self._places: dict[str, int] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []

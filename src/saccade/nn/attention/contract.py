@@ -54,6 +54,8 @@ class Attention(nn.Module):
     published_placement: ClassVar[str] = "spikes"
     #: a word that modules of one paper share, for networks that treat them alike
     family: ClassVar[str] = ""
+    #: the registered gate that stands in fully connected layers where this one stands in all others
+    on_features: ClassVar[str] = "none"
     #: where in a network it stands in the paper, in words
     published_at: ClassVar[str] = ""
     #: the authors' key names of this module alone; empty: no code was released that we know of

@@ -44,6 +44,7 @@ class TA(ScoreAttention):
 
     published_placement = "current"
     published_at = PUBLISHED_AT
+    on_features = "ta"
     official_keys = mlp_keys("ta", "mlp")
 
     def __init__(
@@ -157,6 +158,8 @@ class TCA(_InTurn):
         rectify: ReLU behind the gated current, as released.
     """
 
+    on_features = "ta"
+
     def __init__(
         self,
         channels: int,
@@ -182,6 +185,8 @@ class TSA(_InTurn):
         kernel_size: k of SA.
         rectify: ReLU behind the gated current, as released.
     """
+
+    on_features = "ta"
 
     def __init__(
         self,
@@ -237,6 +242,8 @@ class TCSA(_InTurn):
         kernel_size: k of SA.
         rectify: ReLU behind the gated current, as released.
     """
+
+    on_features = "ta"
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class TASNN(ScoreAttention):
     needs = "means"
     published_placement = "current"
     published_at = "in every layer, before the neuron"
+    on_features = "tasnn"
     official_keys = (
         (r"(^|\.)temporal_excitation\.0\.", r"\1mlp.squeeze."),
         (r"(^|\.)temporal_excitation\.2\.", r"\1mlp.excite."),
