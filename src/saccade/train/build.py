@@ -18,6 +18,7 @@ from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
 from saccade.train.losses import list_losses
+from saccade.train.schedule import check_schedule
 
 GENERATION_LOSSES = ("mmd", "kld")
 
@@ -37,7 +38,7 @@ class Loaders:
 
 
 def check_names(experiment: Experiment) -> None:
-    """ValueError for an unknown model, attention or data set, or a loss that is not the model's; loads nothing."""
+    """ValueError for an unknown name of anything, or a loss that is not the model's; loads nothing."""
     e = experiment
     if e.attention != OWN:
         attention_class(e.attention)
@@ -58,6 +59,7 @@ def check_names(experiment: Experiment) -> None:
             "Leave them out."
         )
     check_policy(e.augment)
+    check_schedule(e.schedule)
     check_data(e.data)
 
 

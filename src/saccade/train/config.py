@@ -94,7 +94,9 @@ class Experiment:
     epochs: int = 10
     """Passes over the training part."""
     warmup_epochs: float = 0.0
-    """Linear warm-up, in epochs; then a cosine to zero."""
+    """Linear warm-up, in epochs; then the schedule."""
+    schedule: str = "cosine"
+    """Of the learning rate after the warm-up: cosine (to zero), constant, or a registered one."""
     ema_decay: float = 0.0
     """Decay per step of the exponential moving average of the weights that is evaluated and saved; 0: none."""
     gradient_clip: float = 0.0

@@ -132,7 +132,8 @@ class LearningTask(LightningModule):
         optimizer = build_optimizer(self.model, self.experiment)
         total = self.steps_per_epoch * self.experiment.epochs
         warmup = round(self.steps_per_epoch * self.experiment.warmup_epochs)
-        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, warmup))
+        name = self.experiment.schedule
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, warmup, name))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
