@@ -15,10 +15,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from random_chains import Draw, Drawn
 from torch import Tensor, nn
 
 import saccade
+from random_chains import Draw, Drawn
 from saccade.engines.record import recorded
 from saccade.engines.streaming import gates_over_time
 from saccade.ops.lif import cpu
