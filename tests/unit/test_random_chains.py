@@ -1,8 +1,8 @@
 """Every engine equals the reference, in float64, on random chains.
 
-`SACCADE_EXAMPLES=20000 pytest tests/unit/test_random_chains.py` and `benchmarks/random_chains.py` look longer. Where an engine and the reference differ,
-the reference is compared with itself on an input moved by 1e-14: gradients through a channel whose variance is rounding
-noise, or past a tie of two maxima, are not defined better than that.
+`SACCADE_EXAMPLES=20000 pytest tests/unit/test_random_chains.py` and `benchmarks/random_chains.py` look longer. Where an
+engine and the reference differ, the reference is compared with itself on an input moved by 1e-14: gradients through a
+channel whose variance is rounding noise, or past a tie of two maxima, are not defined better than that.
 """
 
 from __future__ import annotations
