@@ -8,13 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-experiment.md").read_text(encoding="utf-8")
-FILE, PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+FILE, PYTHON, NET, WITH_NET = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+BLOCKS = [block.splitlines() for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S)]
+COMMANDS, NET_COMMANDS = [line for block in BLOCKS[:-1] for line in block], BLOCKS[-1]
 
 
 def python(folder: Path, *words: str, home: str = "home", code: int = 0) -> str:
@@ -72,6 +74,53 @@ def test_every_command_of_the_page(folder):
     assert "newest" in (folder / "runs" / "grid" / "table.md").read_text()
     again, first = (json.loads((folder / "runs" / run / "config.json").read_text()) for run in ("again", "newest"))
     assert again == {**first, "seed": 1}
+
+
+def package_files() -> dict[str, int]:
+    """The package's files, Python's own compiled ones apart, and when they were written."""
+    found = find_spec("saccade")
+    assert found is not None
+    assert found.origin is not None
+    package = Path(found.origin).parent
+    files = (path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path): path.stat().st_mtime_ns for path in files if not path.suffix.startswith(".nb")}
+
+
+@pytest.mark.slow
+def test_a_network_as_a_list_of_layers(tmp_path):
+    """Every command of the page, and a run that is killed and goes on, without writing to the package."""
+    before = package_files()
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    said = together(tmp_path, *(command.removeprefix("saccade ") for command in NET_COMMANDS))
+    assert said.count("left with 0") == len(NET_COMMANDS) == 7
+    assert "own" in (tmp_path / "runs" / "own-or-none" / "table.md").read_text()
+    assert (tmp_path / "runs" / "net" / "report" / "report.html").is_file()
+    python(tmp_path, "-c", WITH_NET)
+    killed = kill_after_an_epoch(tmp_path, "train net.py --run-dir runs/again --max-batches 4")
+    assert "epoch 1/3" in killed
+    assert "epoch 3/3" not in killed
+    saccade(tmp_path, "train", "net.py", "--run-dir", "runs/again", "--max-batches", "4", "--resume")
+    weights = [(tmp_path / "runs" / run / "weights.safetensors").read_bytes() for run in ("net", "again")]
+    assert weights[0] == weights[1]
+    assert package_files() == before
+
+
+def kill_after_an_epoch(folder: Path, line: str) -> str:
+    """SIGKILL for a command that has just told of its first epoch; returns what it said."""
+    words = [sys.executable, "-u", str(Path(sys.executable).with_name("saccade")), *shlex.split(line)]
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+    environment.pop("SACCADE_NAMED_CODE", None)
+    said = ""
+    with subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        assert run.stdout is not None
+        for row in run.stdout:
+            said += row
+            if row.startswith("epoch 1/"):
+                run.kill()
+    assert run.returncode < 0, said
+    return said
 
 
 @pytest.mark.slow

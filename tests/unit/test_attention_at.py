@@ -52,8 +52,8 @@ def test_every_network_takes_gates_anywhere(name):
         last = saccade.create_model(name, attention_at="last:2", **options)
         published = saccade.create_model(name, **options)
     places = list(everywhere.gate_places())
-    assert gates(everywhere) == places
-    assert gates(last) == places[-2:]
+    assert sorted(gates(everywhere)) == sorted(places)
+    assert set(gates(last)) == set(places[-2:])
     assert set(gates(published)) <= set(places)
     channels = everywhere.gate_places()
     assert all(gate.channels == channels[name] for name, gate in everywhere.attention_modules().items())

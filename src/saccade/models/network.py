@@ -186,17 +186,26 @@ class Classifier(SpikingNetwork, Chained):
         Raises:
             ValueError: a place that the network does not have, an unknown attention or option.
         """
-        places = self.gate_places()
+        places, standing = self.gate_places(), self._standing_gates()
         options = {**kernels_for(attention, self.tcja_kernels), "placement": placement, **options}
         for name in chosen_places(at, list(places)):
             neuron: Any = self.get_submodule(name)
             gate = create_attention(attention, places[name], self.steps, **options)
             if isinstance(neuron, GatedNeuron):
                 neuron.attention = gate
+            elif name in standing:
+                self.set_submodule(standing[name], gate)
             else:
                 self.set_submodule(name, GatedNeuron(neuron, gate))
         self.attention = attention
         return self
+
+    def _standing_gates(self) -> dict[str, str]:
+        """The gates that stand behind their neuron as modules of their own: the neuron's name and the gate's."""
+        names = {gate: name for name, gate in self.attention_modules().items()}
+        neurons = [link for link in self.chain.walk() if isinstance(link, NeuronLink)]
+        joined = {link.name: link.module for link in neurons if link.module is not self.get_submodule(link.name)}
+        return {name: names[m.attention] for name, m in joined.items() if isinstance(m, GatedNeuron)}
 
 
 def _places(chain: Chain, channels: int) -> Iterator[tuple[str, int]]:

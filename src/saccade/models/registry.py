@@ -10,34 +10,53 @@ from typing import Any, TypeVar
 
 from saccade.errors import unknown_name
 from saccade.models.network import Classifier, SpikingNetwork
+from saccade.models.sequential import Sequential
+from saccade.models.written import OWN, build_written
 from saccade.plugins import load_installed, run_file
 
-N = TypeVar("N", bound=type[SpikingNetwork])
+N = TypeVar("N", bound=Callable[..., SpikingNetwork])
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A network class, the arguments that make it this model, and the published values of those the user may set."""
+    """A network class, the arguments that make it this model, and the published values of those the user may set.
+
+    `written` is the function that builds the network, where it was not a class that was registered.
+    """
 
     cls: type[SpikingNetwork]
     preset: dict[str, Any]
     defaults: dict[str, Any]
+    written: Callable[..., Classifier] | None = None
+
+    def build(self, **options: Any) -> SpikingNetwork:
+        """The network with these options and the preset."""
+        if self.written is None:
+            return self.cls(**self.preset, **options)
+        return build_written(self.written, **self.preset, **options)
 
 
 _REGISTRY: dict[str, ModelEntry] = {}
 
 
 def register_model(name: str, defaults: dict[str, Any] | None = None, **preset: Any) -> Callable[[N], N]:
-    """Class decorator: make a `SpikingNetwork` available under `name`, in `create_model`.
+    """Decorator: make a `SpikingNetwork` available under `name`, in `create_model`.
 
-    `preset` are arguments that make the class this model and cannot be set; `defaults` can.
+    It stands above a class, or above a function that returns a `Sequential`:
+
+        @register_model("my_net")
+        def my_net(*, num_classes: int, steps: int, in_channels: int) -> saccade.Sequential: ...
+
+    `preset` are arguments that make it this model and cannot be set; `defaults` can.
     """
 
-    def register(cls: N) -> N:
+    def register(network: N) -> N:
         if name in _REGISTRY:
             raise ValueError(f"A model named {name!r} is already registered ({_REGISTRY[name].cls.__name__}).")
-        _REGISTRY[name] = ModelEntry(cls, preset, defaults or {})
-        return cls
+        is_class = isinstance(network, type)
+        cls: Any = network if is_class else Sequential
+        _REGISTRY[name] = ModelEntry(cls, preset, defaults or {}, None if is_class else network)  # type: ignore[arg-type]
+        return network
 
     return register
 
@@ -59,13 +78,17 @@ def model_defaults(name: str) -> dict[str, Any]:
     """Every keyword that `create_model(name, ...)` takes, those of its class first, and what each is if left out."""
     entry = model_entry(name)
     found: dict[str, Any] = {}
-    for cls in entry.cls.__mro__:
-        if issubclass(cls, SpikingNetwork) and "__init__" in vars(cls):
-            parameters = inspect.signature(cls.__init__).parameters.values()
-            for parameter in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
+    classes = (SpikingNetwork,) if entry.written else entry.cls.__mro__
+    builds = [vars(cls)["__init__"] for cls in classes if issubclass(cls, SpikingNetwork) and "__init__" in vars(cls)]
+    for build in (entry.written, *builds) if entry.written else builds:
+        parameters = inspect.signature(build).parameters.values()
+        for parameter in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
+            if parameter.default is not parameter.empty or not entry.written:
                 found.setdefault(parameter.name, parameter.default)
     if issubclass(entry.cls, Classifier):
         found["attention_at"] = None
+    if entry.written is not None and "attention" not in inspect.signature(entry.written).parameters:
+        found["attention"] = OWN
     return {option: entry.defaults.get(option, value) for option, value in found.items() if option not in entry.preset}
 
 
@@ -112,6 +135,8 @@ def create_model(
     entry = model_entry(name)
     known = model_options(name)
     options = _without_former(options)
+    if options.get("attention") == OWN and entry.written is None:
+        del options["attention"]
     for option in options:
         if option not in known:
             raise unknown_name("option", option, known, of=f"model {name!r}")
@@ -126,10 +151,10 @@ def _built(entry: ModelEntry, options: dict[str, Any]) -> SpikingNetwork:
     rest = dict(options)
     at = rest.pop("attention_at", None)
     if at is None:
-        return entry.cls(**entry.preset, **rest)
+        return entry.build(**rest)
     attention, given = rest.pop("attention", "none"), rest.pop("attention_options", None)
     placement = rest.pop("placement", None)
-    model = entry.cls(**entry.preset, **rest)
+    model = entry.build(**rest)
     assert isinstance(model, Classifier)
     return model.put_gates(attention, at, placement, **(given or {}))
 

@@ -17,7 +17,7 @@ from saccade.atomic import replacing
 from saccade.errors import require, unknown_name
 from saccade.files import read_object, sha256_of, write_object
 from saccade.models.network import SpikingNetwork
-from saccade.models.registry import list_models, model_defaults, recreate_model
+from saccade.models.registry import OWN, list_models, model_defaults, recreate_model
 from saccade.models.sources import locate
 from saccade.nn.attention import attention_class, list_attention
 from saccade.plugins import package_of, run_recorded
@@ -136,7 +136,8 @@ def check_asked(built_with: Mapping[str, Any], asked: Mapping[str, Any], source:
     defaults = model_defaults(built_with["name"])
     has = {**defaults, **built_with}
     has["steps"] = has.pop("resized_steps", has["steps"])
-    published = attention_class(has["attention"]).published_placement
+    own = has["attention"] == OWN
+    published = None if own else attention_class(has["attention"]).published_placement
     has["placement"] = has["placement"] or published
     differing = []
     for key, value in asked.items():

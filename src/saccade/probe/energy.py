@@ -180,9 +180,13 @@ def relu_twin(model: SpikingNetwork) -> SpikingNetwork:
     """A copy with a ReLU in place of every neuron, without gates, for one step."""
     twin = copy.deepcopy(model)
     twin.steps = 1
+    for name, gate in twin.attention_modules().items():
+        place = twin.get_submodule(name)
+        if isinstance(place, GatedNeuron):
+            place.attention = create_attention("none", gate.channels, 1)
+        else:
+            twin.set_submodule(name, nn.Identity())
     for module in list(twin.modules()):
-        if isinstance(module, GatedNeuron):
-            module.attention = create_attention("none", module.attention.channels, 1)
         for name, child in module.named_children():
             if isinstance(child, Neuron):
                 setattr(module, name, nn.ReLU())

@@ -13,7 +13,7 @@ from saccade.data.augment import check_policy
 from saccade.errors import unknown_name
 from saccade.models import create_model
 from saccade.models.network import SpikingNetwork
-from saccade.models.registry import model_entry
+from saccade.models.registry import OWN, model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
@@ -41,7 +41,8 @@ class Loaders:
 def check_names(experiment: Experiment) -> None:
     """ValueError for an unknown model, attention or data set, or a loss that is not the model's; loads nothing."""
     e = experiment
-    attention_class(e.attention)
+    if e.attention != OWN:
+        attention_class(e.attention)
     fitting = GENERATION_LOSSES if generates(e.model) else list_losses()
     if e.loss not in (*GENERATION_LOSSES, *list_losses()):
         raise unknown_name("loss", e.loss, fitting)

@@ -30,8 +30,9 @@ class Experiment:
 
     model: str
     """Network, one of saccade.list_models()."""
-    attention: str = "none"
-    """Attention module, one of saccade.list_attention(); "none" is the same network without a gate."""
+    attention: str = "own"
+    """Attention module, one of saccade.list_attention(); "none" is the same network without a gate; "own": as the
+    network is written, which for those of the package is without."""
     attention_options: dict[str, Value] = field(default_factory=dict)
     """Options of the attention, e.g. kernel_time 4."""
     placement: Literal["published", "spikes", "current"] = "published"
@@ -146,7 +147,7 @@ def digest(experiment: Experiment) -> str:
 
     Fields at their default are left out, so that one that a later version adds changes no hash.
     """
-    plain = asdict(Experiment(recipe="", model="", data=""))
+    plain = asdict(Experiment(recipe="", model="", data="", attention="none"))  # the defaults of 0.1.0
     kept = {k: v for k, v in asdict(experiment).items() if k not in FREE_ON_RESUME and v != plain[k]}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 

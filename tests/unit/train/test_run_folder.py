@@ -41,7 +41,7 @@ def test_an_empty_folder_and_one_with_other_files_can_be_started_in(tmp_path):
 
 def test_another_experiment_is_refused_by_field(tmp_path):
     open_run(tmp_path / "run", E, resume=False).create(E)
-    with pytest.raises(ValueError, match=r"differs in attention \('none' there, 'dta' now\), lr \(0.1 there, 3 now\)"):
+    with pytest.raises(ValueError, match=r"differs in attention \('own' there, 'dta' now\), lr \(0.1 there, 3 now\)"):
         open_run(tmp_path / "run", replace(E, attention="dta", lr=3, epochs=99, workers=3), resume=True)
     changed = replace(E, epochs=99, workers=3, device="cpu", backend="reference", data_root="x")
     open_run(tmp_path / "run", changed, resume=True)
