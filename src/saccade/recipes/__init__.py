@@ -6,7 +6,7 @@ the network on the published data. Imports no torch, so that the command line an
 """
 
 # Importing a file registers its recipes.
-from saccade.recipes import cifar, digits, events, fashion, generation, imagenet, mnist  # noqa: F401
+from saccade.recipes import cifar, digits, events, fashion, generation, imagenet, mnist, transformers  # noqa: F401
 from saccade.recipes.registry import (
     ACCURACY,
     RECONSTRUCTION,
