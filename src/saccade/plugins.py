@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,6 +106,15 @@ def load_installed() -> None:
                 f"The plugin {entry.name!r} ({entry.value}) cannot be imported ({type(error).__name__}: {error}). Mend "
                 "or uninstall its package."
             ) from error
+
+
+def import_files(package: str) -> None:
+    """Import every file of one of saccade's own folders, so that what it registers is known without a list of files.
+
+    Called at the end of the folder's `__init__`, whose names are there by then.
+    """
+    for file in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{file.name}")
 
 
 def package_of(module: str) -> str | None:

@@ -96,8 +96,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(faces, run_dir, tmp_p
 
 @pytest.mark.parametrize("what", ["loss", "weights"])
 def test_a_diverging_run_stops_with_a_sentence_and_keeps_its_checkpoint(faces, tmp_path, capsys, monkeypatch, what):
-    def explode(step, total, warmup):
-        return schedule.learning_rate_factor(step, total, warmup) * (1e38 if step >= 45 else 1)
+    def explode(step, total, warmup, name):
+        return schedule.learning_rate_factor(step, total, warmup, name) * (1e38 if step >= 45 else 1)
 
     def poison(self, *_):
         if self.global_step >= 45:

@@ -232,8 +232,8 @@ def test_the_seed_decides(tmp_path):
 
 
 def test_a_diverging_run_stops_with_a_sentence_and_keeps_its_checkpoint(tmp_path, capsys, monkeypatch):
-    def explode(step, total, warmup):
-        return schedule.learning_rate_factor(step, total, warmup) * (1e30 if step >= 2 else 1)
+    def explode(step, total, warmup, name):
+        return schedule.learning_rate_factor(step, total, warmup, name) * (1e30 if step >= 2 else 1)
 
     monkeypatch.setattr(learning, "learning_rate_factor", explode)
     words = [

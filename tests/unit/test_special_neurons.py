@@ -8,6 +8,7 @@ from torch import nn
 
 import saccade
 from saccade.nn import LIF, SCTFALIF, SMA, TIM, InitialLIF, Neuron
+from saccade.probe.firing import measure_firing
 
 
 def steps_of(neuron: Neuron, x: torch.Tensor) -> torch.Tensor:
@@ -86,3 +87,30 @@ def test_a_temporal_filter_survives_every_engine(pool: nn.Module) -> None:
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
     net.eval()
     torch.testing.assert_close(saccade.deploy(net, "float")(x), net(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("gate", ["none", "se", "dta"])
+@pytest.mark.parametrize("neuron", [lambda: SCTFALIF(4, threshold=0.1), lambda: InitialLIF((4, 6, 6), threshold=0.1)])
+def test_a_network_takes_any_neuron(neuron, gate):
+    """Gates, streams, deployed networks and firing rates know it as a neuron, not as a module that they cannot read."""
+    torch.manual_seed(0)
+    layers = (
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        neuron(),
+        saccade.create_attention(gate, 4, 5),
+        nn.Flatten(),
+    )
+    net = saccade.Sequential(*layers, nn.Linear(4 * 36, 3), steps=5, in_channels=2)
+    x = torch.randn(5, 2, 2, 6, 6)
+    net(x).sum().backward()
+    net.eval()
+    assert net.gate_places() == {"2": 4}
+    for network in (net, saccade.deploy(net)):
+        torch.testing.assert_close(network(x), net(x))
+        fed = saccade.stream(network, window=gate == "dta")
+        for x_t in x:
+            so_far = fed(x_t)
+        torch.testing.assert_close(so_far, net(x).mean(0))
+    (layer,) = measure_firing(net, [x])
+    assert 0.05 < layer.rate < 0.95

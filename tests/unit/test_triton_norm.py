@@ -116,5 +116,5 @@ def test_errors() -> None:
     norm = norm_of(3, True)
     with pytest.raises(ValueError, match=r"takes \[T, B, 3, H, W\], but got \[2, 2, 4, 1, 1\]"):
         norm_lif(torch.zeros(2, 2, 4, 1, 1, device=DEVICE), norm, 0.5, 1.0, SPEC)
-    with pytest.raises(ValueError, match=r"norm_lif in Triton cannot run here: the input is torch.float64"):
+    with pytest.raises(ValueError, match=r"norm_lif backend 'triton' cannot run here: the input is torch.float64"):
         norm_lif(torch.zeros(2, 2, 3, 1, 1, device=DEVICE).double(), norm, 0.5, 1.0, SPEC, "triton")

@@ -80,7 +80,8 @@ def main(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         again = f"saccade train {experiment.recipe} --run-dir {shlex.quote(str(run_dir))} --resume"
         raise KeyboardInterrupt(f"Stopped. Go on from the last whole epoch with: {again}") from None
-    print(result_table(result))
+    if result:  # one of several processes says it for all
+        print(result_table(result))
     return 0
 
 

@@ -4,10 +4,11 @@
     loader = make_loader(splits.train, batch_size=64, train=True, temporal=splits.info.temporal)
     for x_TBCHW, labels_B in loader: ...
 
-Importing this registers every data set; none is read, and no optional library imported, before it is asked for.
+Every file here is imported and registers its data sets; none is read, and no optional library imported, before it is
+asked for.
 """
 
-from saccade.data import digits, events, folder, images  # registers the data sets
+from saccade.data import digits, events, folder, images, shards
 from saccade.data.augment import Jitter, PerSample, cutout, list_policies, register_policy
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
@@ -24,7 +25,9 @@ from saccade.data.catalog import (
 from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
+from saccade.data.shards import write_classes, write_shards
 from saccade.data.split import split_every, split_last, spread
+from saccade.plugins import import_files
 
 __all__ = [
     "CATALOG",
@@ -51,8 +54,13 @@ __all__ = [
     "register_data",
     "register_policy",
     "saccade_path",
+    "shards",
     "simulate_camera",
     "split_every",
     "split_last",
     "spread",
+    "write_classes",
+    "write_shards",
 ]
+
+import_files(__name__)

@@ -1,18 +1,8 @@
-"""Whole networks, the registry that builds them, and the loading of released checkpoints."""
+"""Whole networks, the registry that builds them, and the loading of released checkpoints.
 
-from saccade.models import (  # noqa: F401  importing a file registers its networks
-    fsvae,
-    masnn,
-    msresnet,
-    qkformer,
-    sdt,
-    sew_resnet,
-    spikformer,
-    statten,
-    tim,
-    vgg,
-    voting,
-)
+Every file here is imported: one that registers networks needs no other line.
+"""
+
 from saccade.models.msresnet import MSBlock, MSResNet
 from saccade.models.network import Classifier, SpikingNetwork
 from saccade.models.official import load_official
@@ -21,6 +11,7 @@ from saccade.models.sequential import Sequential
 from saccade.models.sources import list_weights
 from saccade.models.spikingjelly import from_spikingjelly
 from saccade.models.weights import weights_card
+from saccade.plugins import import_files
 
 __all__ = [
     "Classifier",
@@ -38,3 +29,5 @@ __all__ = [
     "register_model",
     "weights_card",
 ]
+
+import_files(__name__)

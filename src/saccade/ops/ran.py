@@ -20,7 +20,7 @@ def say_once(line: str) -> None:
     """Warn with a line that has not been said in this process."""
     if line not in _said:
         _said.add(line)
-        warnings.warn(line, RuntimeWarning, stacklevel=3)
+        warnings.warn(line, RuntimeWarning, stacklevel=4)
 
 
 note_ran._dynamo_marked_constant = True  # type: ignore[attr-defined]

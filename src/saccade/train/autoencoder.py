@@ -59,9 +59,9 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def features(self, batches: Iterable[Tensor]) -> Iterable[Tensor]:
         """Latents of batches of images [B, C, 32, 32], batch by batch, on the autoencoder's device."""
-        device = next(self.parameters()).device
+        weight = next(self.parameters())
         for images in batches:
-            yield self.encode(images.to(device))
+            yield self.encode(images.to(weight))
 
 
 def _halve(a: int, b: int) -> list[nn.Module]:

@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.data import DataInfo, DataRequest, load_data
+from saccade.data.events import EVENT_SETS
 from saccade.recipes import Reported, get_recipe, list_recipes, papers_score, recipe_entry, recipe_text
 from saccade.recipes.registry import UNCHECKED
 from saccade.report.table import paper_text
@@ -93,6 +94,28 @@ def test_a_papers_score_stands_in_its_field_and_nowhere_else(name):
     text = recipe_text(name)
     assert not re.search(rf"(?<![\d.]){reported.value:g}0*(?!\d)", text)
     assert "is reported" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "batch_size"),
+    [
+        ("dvs128-gesture-tcja", "none", 16),
+        ("cifar10-dvs-tcja", "tcja", 16),
+        ("cifar10-dvs-tcja-tet", "tcja", 64),
+        ("cifar10-dvs-dta", "dta", 64),
+        ("n-caltech101-tcja-tet", None, 16),
+        ("n-caltech101-tcja-vggsnn-tet", None, 16),
+    ],
+)
+def test_augmentation_and_batches_are_the_released_scripts(name, policy, batch_size):
+    """None: the recipe says that its policy is ours."""
+    experiment = get_recipe(name)
+    own = next(s.policy for s in EVENT_SETS.values() if s.name == experiment.data)
+    used = own if experiment.augment == "standard" else experiment.augment
+    assert experiment.batch_size == batch_size
+    assert policy in (used, None)
+    if policy is None:
+        assert "a policy of ours" in recipe_text("n-caltech101-tcja")
 
 
 def test_a_variant_inherits_no_score():

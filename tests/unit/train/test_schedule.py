@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from saccade.train.schedule import learning_rate_factor
+from saccade.train.build import check_names
+from saccade.train.config import Experiment
+from saccade.train.schedule import _REGISTRY, learning_rate_factor, register_schedule
 
 
 def test_cosine_without_warmup():
@@ -26,3 +28,25 @@ def test_warmup_rises_in_equal_steps_to_the_peak():
 
 def test_it_stays_at_zero_after_the_end():
     assert learning_rate_factor(120, 100) == pytest.approx(0)
+
+
+def test_a_constant_rate_warms_up_and_stays():
+    factors = [learning_rate_factor(step, 100, 4, "constant") for step in range(101)]
+    assert factors == [0.25, 0.5, 0.75, *[1.0] * 98]
+
+
+def test_your_own(monkeypatch):
+    monkeypatch.setattr("saccade.train.schedule._REGISTRY", dict(_REGISTRY))
+
+    @register_schedule("linear")
+    def linear(done):
+        return 1 - done
+
+    assert learning_rate_factor(30, 100, 20, "linear") == pytest.approx(1 - 10 / 80)
+    with pytest.raises(ValueError, match="A schedule named 'linear' is already registered"):
+        register_schedule("linear")(linear)
+
+
+def test_an_unknown_schedule_is_refused_before_anything_is_loaded():
+    with pytest.raises(ValueError, match=r"Unknown schedule 'cosin'. Did you mean 'cosine'"):
+        check_names(Experiment(recipe="", model="msresnet18", data="digits", schedule="cosin"))

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from saccade.nn.attention.contract import Attention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import Bottleneck, SameConv2d
 from saccade.nn.folding import fold_time, unfold_time
 
 
+@register_attention("cbam")
 class CBAM(Attention):
     """Channel, then spatial attention at every step: gate [T, B, C, H, W] = g_c * g_s.
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.nn.attention.contract import Rules, ScoreAttention, check_positive, resample
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.tcja import (
     channel_conv,
     convolve_channels,
@@ -43,6 +44,7 @@ TNA_KEYS: Rules = (
 STEM = "after the stem's neuron"
 
 
+@register_attention("txa")
 class TXA(ScoreAttention):
     """Temporal-channel-wise cross attention (identical operations), score
 
@@ -153,6 +155,7 @@ class GTCA(nn.Sequential):
         return torch.einsum("btr,tcr->btc", hidden_BTR, W_b).flatten(1)
 
 
+@register_attention("tna")
 class TNA(ScoreAttention):
     """Temporal-channel-wise non-identical attention, score (on X seen as [B, T*C, H, W])
 
@@ -253,6 +256,7 @@ class TNA(ScoreAttention):
         return nn.Parameter(resized, weight.requires_grad)
 
 
+@register_attention("dta")
 class DTA(ScoreAttention):
     """Dual temporal-channel-wise attention: gate = sigmoid(T-NA(X) * T-XA(X)), one block, right after the stem.
 

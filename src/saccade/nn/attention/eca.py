@@ -10,6 +10,7 @@ import math
 from torch import Tensor
 
 from saccade.nn.attention.contract import ScoreAttention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.conv1d import SameConv1d
 from saccade.nn.folding import fold_time, unfold_time
 
@@ -19,6 +20,7 @@ def default_width(channels: int) -> int:
     return 2 * (math.floor((math.log2(channels) + 1) / 2) // 2) + 1
 
 
+@register_attention("eca")
 class ECA(ScoreAttention):
     """Efficient channel attention at every step: gate [T, B, C, 1, 1] = sigmoid(conv along channels of z).
 

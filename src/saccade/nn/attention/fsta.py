@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.nn.attention.contract import Attention, check_positive, resample
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import SameConv2d
 
 #: width of the convolutions that mix the frequencies
@@ -30,6 +31,7 @@ def cosine_filters(k: int) -> Tensor:
     return torch.einsum("ia,jb->jiab", waves, waves).reshape(k * k, 1, k, k)
 
 
+@register_attention("fsta")
 class FSTA(Attention):
     """Frequency-based spatial-temporal attention: gate [T, B, 1, H, W] = (1 + g) * (m + n * (1 + q)) / 2.
 

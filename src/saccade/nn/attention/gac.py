@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade.nn.attention.contract import ScoreAttention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import Bottleneck, SameConv2d
 from saccade.nn.folding import fold_time, unfold_time
 
 
+@register_attention("gac")
 class GAC(ScoreAttention):
     """Gated attention coding: gate [T, B, C, H, W] = sigmoid(M * N), of the membrane current x.
 

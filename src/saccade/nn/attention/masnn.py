@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from saccade.nn.attention.contract import Attention, Rules, ScoreAttention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import Bottleneck, SameConv2d
 
 PUBLISHED_AT = "in every layer, before the neuron"
@@ -32,6 +33,7 @@ def mlp_keys(theirs: str, ours: str) -> Rules:
     )
 
 
+@register_attention("ta")
 class TA(ScoreAttention):
     """Temporal-wise attention: gate [T, B, 1, 1, 1] = sigmoid(W1 ReLU(W0 mean) + W1 ReLU(W0 max)).
 
@@ -63,6 +65,7 @@ class TA(ScoreAttention):
         self.mlp.resize(steps)
 
 
+@register_attention("ca")
 class CA(ScoreAttention):
     """Channel-wise attention: gate [1, B, C, 1, 1] = sigmoid(W1 ReLU(W0 mean) + W1 ReLU(W0 max)).
 
@@ -92,6 +95,7 @@ class CA(ScoreAttention):
         return (self.mlp(mean_BC) + self.mlp(max_BC))[None, ..., None, None]
 
 
+@register_attention("sa")
 class SA(ScoreAttention):
     """Spatial-wise attention: gate [1, B, 1, H, W] = sigmoid(conv k x k of [mean; max]).
 
@@ -147,6 +151,7 @@ class _InTurn(Attention):
             part.resize_steps(steps)
 
 
+@register_attention("tca")
 class TCA(_InTurn):
     """Temporal-channel-wise attention: TA, then CA of what TA let through.
 
@@ -175,6 +180,7 @@ class TCA(_InTurn):
         self.ca = CA(channels, steps, reduction_channel)
 
 
+@register_attention("tsa")
 class TSA(_InTurn):
     """Temporal-spatial-wise attention: TA, then SA of what TA let through.
 
@@ -203,6 +209,7 @@ class TSA(_InTurn):
         self.sa = SA(channels, steps, kernel_size)
 
 
+@register_attention("csa")
 class CSA(_InTurn):
     """Channel-spatial-wise attention: CA, then SA of what CA let through. Sequences of any length are accepted.
 
@@ -231,6 +238,7 @@ class CSA(_InTurn):
         self.sa = SA(channels, steps, kernel_size)
 
 
+@register_attention("tcsa")
 class TCSA(_InTurn):
     """Temporal-channel-spatial-wise attention: TA, then CA, then SA, each of what the ones before let through.
 

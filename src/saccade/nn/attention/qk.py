@@ -8,10 +8,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from saccade.nn.attention.contract import Attention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.folding import fold_time, unfold_time
 from saccade.nn.neuron import LIF
 
 
+@register_attention("qk")
 class QK(Attention):
     """Q-K attention: a gate of zeros and ones, fired by the queries q = LIF(BN(W x)) of the spikes x.
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from saccade.nn.attention.contract import ScoreAttention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import Bottleneck
 
 
+@register_attention("se")
 class SE(ScoreAttention):
     """Squeeze and excitation at every step: gate [T, B, C, 1, 1] = sigmoid(W1 ReLU(W0 z)).
 

@@ -11,10 +11,12 @@ from torch.nn import functional as F
 
 from saccade.nn.attention.contract import ScoreAttention, check_positive
 from saccade.nn.attention.masnn import mlp_keys
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import Bottleneck
 from saccade.nn.folding import fold_time, unfold_time
 
 
+@register_attention("stca")
 class STCA(ScoreAttention):
     """Spatio-temporal coordinate attention: gate [T, B, C, H, W] = sigmoid(M + S), of the current x.
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saccade.nn.attention.contract import Attention, check_positive
+from saccade.nn.attention.registry import register_attention
 
 
 class TemporalFilter(nn.Module):
@@ -33,6 +34,7 @@ class TemporalFilter(nn.Module):
         return filtered
 
 
+@register_attention("stsc")
 class STSC(Attention):
     """Spatio-temporal synaptic connection: gate [T, B, C, 1, 1] = 1 - sigmoid(Q h).
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from saccade.nn.attention.contract import ScoreAttention, check_positive
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.attention.squeeze import Bottleneck
 
 
+@register_attention("tasnn")
 class TASNN(ScoreAttention):
     """TA-SNN's temporal-wise attention: gate = sigmoid(V1 ReLU(V0 z + b0) + b1), one number per step and sample.
 

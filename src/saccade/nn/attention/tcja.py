@@ -11,6 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from saccade.nn.attention.contract import Rules, ScoreAttention, check_positive, resample
+from saccade.nn.attention.registry import register_attention
 from saccade.nn.conv1d import LowerConv1d, PastConv1d, SameConv1d, used_weight
 
 
@@ -66,6 +67,7 @@ class JointAttention(ScoreAttention):
     official_keys = TCJA_KEYS
 
 
+@register_attention("tla")
 class TLA(JointAttention):
     """Temporal-wise local attention (TCJA, eq. 5): gate = sigmoid(L).
 
@@ -96,6 +98,7 @@ class TLA(JointAttention):
         return unsqueeze_space(convolve_time(squeeze_space(source), self.conv_time))
 
 
+@register_attention("cla")
 class CLA(JointAttention):
     """Channel-wise local attention (TCJA, eq. 6): gate = sigmoid(M).
 
@@ -126,6 +129,7 @@ class CLA(JointAttention):
         resize_channel_conv(self.conv_channel, steps)
 
 
+@register_attention("tcja")
 class TCJA(JointAttention):
     """Temporal-channel joint attention (TCJA, eq. 7): gate = sigmoid(L * M), the cross-convolutional fusion.
 

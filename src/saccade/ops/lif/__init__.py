@@ -9,33 +9,15 @@ says in a few words why it cannot take an input (and costs nothing, for it is as
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from saccade.errors import unknown_name
+from saccade.ops.dispatch import Backend, choose
 from saccade.ops.lif import cpu, reference, triton
 from saccade.ops.lif.reference import lif_step
 from saccade.ops.lif.spec import LIFSpec
-from saccade.ops.ran import note_ran, say_once
 
 __all__ = ["LIFSpec", "active_backends", "check_backend", "lif", "lif_step"]
-
-Kernel = Callable[[Tensor, "float | Tensor", "float | Tensor", LIFSpec], Tensor]
-Refusal = Callable[[Tensor, "float | Tensor", "float | Tensor", LIFSpec], "str | None"]
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A kernel, what it refuses, and why it cannot run on this machine at all (None: it can)."""
-
-    kernel: Kernel
-    unsupported: Refusal
-    unavailable: Callable[[], str | None]
-    #: where "auto" considers it; None: everywhere
-    device: str | None = None
-
 
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(cpu.lif, cpu.unsupported, cpu.unavailable, "cpu"),
@@ -81,15 +63,5 @@ def lif(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LIFSpec, b
         raise ValueError(
             f"LIF takes decay and gain as two numbers or as two 0-d tensors, but got {kinds[0]} and {kinds[1]}."
         )
-    for name, candidate in BACKENDS.items():
-        if backend != name and (backend != "auto" or candidate.device not in (None, x.device.type)):
-            continue
-        refusal = candidate.unsupported(x, decay, gain, spec) or candidate.unavailable()
-        if refusal is None:
-            note_ran(name)
-            return candidate.kernel(x, decay, gain, spec)
-        if backend == name:
-            raise ValueError(f"LIF backend {name!r} cannot run here: {refusal}. Use backend='auto' or 'reference'.")
-        if candidate.device == "cuda":
-            say_once(f"LIF runs in the slow reference, not in {name}: {refusal}.")
-    raise unknown_name("LIF backend", backend, ["auto", *BACKENDS])
+    chosen = choose("LIF", BACKENDS, backend, x, decay, gain, spec)
+    return BACKENDS[chosen].kernel(x, decay, gain, spec)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from saccade.errors import unknown_name
+from saccade.ops.dispatch import Backend, choose
 from saccade.ops.lif import triton as lif_triton
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.norm_lif import reference, triton
-from saccade.ops.ran import note_ran, say_once
 
-BACKENDS = ("triton", "reference")
+BACKENDS: dict[str, Backend] = {
+    "triton": Backend(
+        triton.norm_lif, lambda x, spec: lif_triton.unsupported(x, 0.0, 0.0, spec), lif_triton.unavailable, "cuda"
+    ),
+    "reference": Backend(reference.norm_lif, lambda *_: None, lambda: None),
+}
 
 
 def norm_lif(
@@ -38,8 +42,7 @@ def norm_lif(
     """
     if x.ndim != 5 or x.shape[2] != norm.num_features:
         raise ValueError(f"norm_lif takes [T, B, {norm.num_features}, H, W], but got {list(x.shape)}.")
-    chosen = _choose(x, spec, backend)
-    note_ran(chosen)
+    chosen = choose("norm_lif", BACKENDS, backend, x, spec)
     batch_statistics = norm.training or norm.running_mean is None or norm.running_var is None
     if norm.running_mean is not None and norm.running_var is not None and not batch_statistics:
         mean, rstd = norm.running_mean, (norm.running_var + norm.eps).rsqrt()
@@ -49,20 +52,6 @@ def norm_lif(
     if chosen == "reference":
         return reference.norm_lif(x, norm.weight, norm.bias, mean, rstd, decay, gain, spec)
     return triton.norm_lif(x, norm.weight, norm.bias, mean, rstd, batch_statistics, decay, gain, spec)
-
-
-def _choose(x: Tensor, spec: LIFSpec, backend: str) -> str:
-    if backend not in ("auto", *BACKENDS):
-        raise unknown_name("norm_lif backend", backend, ["auto", *BACKENDS])
-    if backend == "reference" or (backend == "auto" and x.device.type != "cuda"):
-        return "reference"
-    refusal = lif_triton.unsupported(x, 0.0, 0.0, spec) or lif_triton.unavailable()
-    if refusal is None:
-        return "triton"
-    if backend == "triton":
-        raise ValueError(f"norm_lif in Triton cannot run here: {refusal}. Use backend='auto' or 'reference'.")
-    say_once(f"Batch norm and LIF run in the slow reference, not in triton: {refusal}.")
-    return "reference"
 
 
 def _statistics(x: Tensor, eps: float, differentiable: bool) -> tuple[Tensor, Tensor, Tensor]:
