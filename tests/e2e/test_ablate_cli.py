@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from stand_in import stand_in
 
 from saccade.cli import main
 from saccade.cli.ablate import parse_ablate
@@ -26,7 +28,7 @@ def start(out, *more):
     with out.with_name(f"{out.name}.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "saccade", *WORDS, "--out", str(out), *more],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "SACCADE_TEST": str(os.getpid()), "RAY_worker_niceness": "0"},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -43,43 +45,106 @@ def table(out):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills a group of processes")
-def test_killed_at_random_moments_and_started_again(tmp_path):
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="kills processes that it looks up in /proc")
+def test_killed_workers_and_a_killed_driver_change_nothing(tmp_path):
+    """The whole grid again and again, until nothing is left to do; then the table is that of an undisturbed one."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    undisturbed = start(whole)
-    seed = random.randrange(10**6)
-    print(f"moments drawn from seed {seed}")
-    draw = random.Random(seed)
-    for victim in ("parent", "all"):  # the parent alone: its worker lives on, and holds its run
-        process = start(killed)
-        time.sleep(draw.uniform(3, 15))
-        (os.killpg if victim == "all" else os.kill)(process.pid, signal.SIGKILL)
-        process.wait()
-    assert start(killed).wait(timeout=300) == 0, said_by(killed)
-    assert undisturbed.wait(timeout=300) == 0, said_by(whole)
+    assert [main([*WORDS, "--out", str(whole), "--cell", str(number)]) for number in range(2)] == [0, 0]
+    process = start(killed)
+    wait_for(lambda: [path for path in (killed / "runs").glob("*/metrics.csv") if path.stat().st_size], process)
+    for worker in ray_workers():  # their runs go on in others
+        os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: list((killed / "records").glob("*.json")), process)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not ray_workers())  # nobody is left behind
+    before = {path: path.stat().st_mtime_ns for path in (killed / "records").glob("*.json")}
+    assert start(killed).wait(timeout=600) == 0, said_by(killed)
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())  # not done twice
+    assert main([*WORDS, "--out", str(whole)]) == 0
     assert table(killed) == table(whole)
     assert len(table(whole)) == 2
+    assert not ray_workers()
+
+
+def ray_workers():
+    """Processes of Ray that belong to this test: those that know its mark."""
+    mark = f"SACCADE_TEST={os.getpid()}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name = (entry / "cmdline").read_bytes()
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            if name.startswith(b"ray::") and state != "Z" and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition, process=None, seconds=600):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "nothing happened"
+        assert process is None or process.poll() is None, "the grid has ended"
+        time.sleep(0.1)
+    return found
 
 
 @pytest.mark.slow
 def test_a_polite_kill_stops_the_runs_and_says_how_to_go_on(tmp_path):
     process = start(tmp_path / "out")
-    while "started" not in said_by(tmp_path / "out") and process.poll() is None:
-        time.sleep(0.1)
+    wait_for(lambda: list((tmp_path / "out" / "runs").glob("*.log")), process)
     process.terminate()
-    assert process.wait(timeout=60) == 130, said_by(tmp_path / "out")
+    assert process.wait(timeout=120) == 130, said_by(tmp_path / "out")
     assert "Go on with the same command: saccade ablate digits-dta" in said_by(tmp_path / "out")
     assert "Traceback" not in said_by(tmp_path / "out")
 
 
 @pytest.mark.slow
+def test_a_recipe_that_generates(tmp_path, capsys, monkeypatch):
+    """One run of a VAE in this process, and the table."""
+    monkeypatch.setattr("saccade.train.build.load_data", stand_in)
+    words = ["mnist-fsvae", "--vary", "attention=none", "--seeds", "1", "--epochs", "1", "--max-batches", "2"]
+    small = ["--width", "0.1", "--steps", "3", "--batch-size", "2", "--device", "cpu", "--out", str(tmp_path / "out")]
+    small += ["--image-size", "32", "--model-options", "latent", "8", "k", "4"]
+    assert main(["ablate", *words, *small, "--cell", "0"]) == 0
+    assert main(["ablate", *words, *small]) == 0  # nothing is left to do: no Ray is started
+    said = capsys.readouterr().out
+    assert "reconstruction error" in said
+    assert "last epoch, error" in said
+
+
+def test_without_ray_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*WORDS, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "pip install 'saccade[grid]'" in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_neither_the_package_nor_training_loads_ray():
+    code = "import sys, saccade, saccade.train.run, saccade.cli.train; print('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path, capsys):
     vary = ["--vary", "model_options.dropout=0.1,7"]
-    assert main([*WORDS, *vary, "--seeds", "1", "--out", str(tmp_path / "out")]) == 1
+    words = [*WORDS, *vary, "--seeds", "1", "--out", str(tmp_path / "out")]
+    assert [main([*words, "--cell", str(number)]) for number in (0, 1)] == [0, 1]
+    assert main(words) == 1
     said = capsys.readouterr().out
     assert said.count("FAILED: ") == 1
     assert "dropout" in said
     assert len(table(tmp_path / "out")) == 1
+
+
+@pytest.mark.slow
+def test_a_grid_whose_runs_all_failed_claims_no_tables(tmp_path, capsys):
+    assert main([*WORDS, "--vary", "model_options.dropout=7", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().out
+    assert "No run has finished" in said
+    assert "table.md" not in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["records", "runs"]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +154,10 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path, capsys):
         (["--vary", "attentoin=none"], "Did you mean 'attention'"),
         (["--vary", "steps=0,1"], "steps must be a whole number, 1 or more, not 0"),
         (["--vary", "attention=none", "--jobs", "0"], "jobs must be a whole number"),
+        (["--vary", "attention=none", "--stop-early"], "--validation 0.1"),
+        (["--vary", "steps=2", "--search", "lr=uniform(0,1)"], "use one of the two"),
+        (["--search", "lr=uniform(0,1)"], "--validation 0.1"),
+        (["--vary", "attention=none", "--cell", "3"], "has the runs 0 to 2, not 3"),
         ([], "add --vary"),
     ],
 )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import asdict, replace
 
 import pytest
 from scipy import stats
 
-from saccade.ablate import Grid, compare, parse_vary, summarise, width_matched
+from saccade.ablate import Grid, Search, compare, parse_search, parse_vary, summarise, width_matched
 from saccade.ablate.control import parameters
 from saccade.ablate.statistics import Comparison, holm
 from saccade.data import DataInfo
 from saccade.recipes import get_recipe
-from saccade.report.ablation import cells, csv_text, latex, markdown
+from saccade.report.ablation import cells, csv_text, latex, markdown, search_markdown
 from saccade.report.figures import ablation_figure, to_png
 
 INFO = DataInfo(
@@ -107,6 +108,51 @@ class TestGrid:
             Grid(get_recipe("digits-dta"), vary, seeds).cells(no_control)
 
 
+class TestSearch:
+    BASE = replace(get_recipe("digits-dta"), validation=0.1, seed=3)
+    WORDS = ("lr=loguniform(1e-3,1)", "width=uniform(0.5,2)", "steps=integer(2,4)", "attention=choice(none,dta)")
+
+    def test_draws_lie_where_they_should_and_do_not_depend_on_their_number(self):
+        distributions = parse_search(self.WORDS)
+        cells = Search(self.BASE, distributions, trials=50).cells(no_control)
+        drawn = [cell.experiment for cell in cells]
+        assert all(1e-3 <= e.lr <= 1 and 0.5 <= e.width <= 2 for e in drawn)
+        assert {e.steps for e in drawn} == {2, 3, 4}
+        assert {e.attention for e in drawn} == {"none", "dta"}
+        assert sum(e.lr < 0.03 for e in drawn) in range(15, 36)  # half of the draws lie below the geometric mean
+        assert {e.seed for e in drawn} == {3}
+        fewer = Search(self.BASE, distributions, trials=7).cells(no_control)
+        assert [cell.experiment for cell in fewer] == drawn[:7]
+        assert len({cell.name for cell in cells}) == 50
+
+    def test_every_trial_has_every_seed(self):
+        cells = Search(self.BASE, {"lr": "uniform(0.1,1)"}, trials=2, seeds=2).cells(no_control)
+        assert [(c.name, c.experiment.seed) for c in cells] == [
+            *[("trial000-seed3", 3), ("trial001-seed3", 3), ("trial000-seed4", 4), ("trial001-seed4", 4)]
+        ]
+        assert cells[0].experiment.lr == cells[2].experiment.lr
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["lr"], "--search takes FIELD=DISTRIBUTION"),
+            (["lr=0.1"], "Unknown distribution '0.1'"),
+            (["lr=loguniform(0,1)"], "both bounds must be above 0"),
+            (["lr=uniform(2,1)"], "must be below"),
+            (["lr=uniform(1)"], "take two bounds"),
+            (["lr=uniform()"], "no arguments"),
+            (["lrr=uniform(0,1)"], "Unknown field to vary 'lrr'"),
+        ],
+    )
+    def test_words_that_make_no_sense(self, words, said):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            Search(self.BASE, parse_search(words), trials=1)
+
+    def test_the_test_set_does_not_choose(self):
+        with pytest.raises(ValueError, match=r"--validation 0\.1"):
+            Search(replace(self.BASE, validation=0.0), {"lr": "uniform(0,1)"}, trials=1)
+
+
 class TestControl:
     @pytest.mark.parametrize("attention", ["tcja", "dta", "txa"])
     def test_as_many_parameters_and_no_attention(self, attention):
@@ -167,7 +213,48 @@ class TestStatistics:
         assert cells(asdict(row))[-3:-1] == ("0.50", "3.00")
 
 
+def generated(variant, seed, error, distance=1.5):
+    found = record(variant, seed, 0.0, test_reconstruction=error, frechet_autoencoder_distance=distance)
+    del found["test_accuracy"]
+    return {**found, "epochs_scored": {"part": "test", "reconstruction": [2 * error, error / 2, error]}}
+
+
+class TestGeneration:
+    RECORDS = tuple(generated(v, s, e + 0.01 * s) for v, e in (("none", 0.2), ("tcja", 0.1)) for s in range(2))
+
+    def test_the_error_is_the_score_and_less_of_it_is_better(self):
+        none, tcja = summarise(self.RECORDS, ["none", "tcja"])
+        assert none.score == "reconstruction"
+        assert (none.last_mean, none.max_mean) == pytest.approx((0.205, 0.1025))
+        assert tcja.comparison.mean == pytest.approx(-0.1)
+
+    def test_tables_name_it_and_show_the_distance(self):
+        text = markdown([asdict(row) for row in summarise(self.RECORDS, ["none", "tcja"])])
+        assert "| last epoch, error | min over epochs, error | difference |" in text
+        assert "accuracy" not in text
+        assert text.splitlines()[3].startswith("| tcja | 2 | 0.1050 ± 0.0071 |")
+        assert text.splitlines()[3].endswith("| 1.50 |")
+
+
 class TestTables:
+    def test_the_trials_of_a_search_are_ranked(self):
+        rows = [
+            {
+                "trial": f"trial00{n}",
+                "varied": {"lr": lr},
+                "seeds": [0],
+                "score": "accuracy",
+                "validation": v,
+                "test": t,
+            }
+            for n, lr, v, t in ((1, "0.1", 80.0, 70.0), (0, "0.3", 60.0, 90.0))
+        ]
+        text = search_markdown(rows, "validation", ["trial002-seed0: stopped early, after epoch 2; not ranked."])
+        assert "| 1 | trial001 | 0.1 | 1 | 80.00 |" in text
+        assert "test accuracy, %: 70.00" in text
+        assert "90.00" not in text  # the test set is looked at once
+        assert "stopped early" in text
+
     def rows(self):
         records = [record(v, s, 0.8 + 0.01 * s + 0.013 * s * (v == "dta")) for v in ("none", "dta") for s in range(3)]
         return [asdict(row) for row in summarise(records, ["none", "dta", "missing"])]

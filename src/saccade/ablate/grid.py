@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from saccade.train.config import Experiment, Value, parse_value
 MATCHED = "matched:"
 #: these are the grid's own
 FIXED = ("recipe", "seed")
+#: fields whose entries can be varied
+OPTIONS = ("attention_options", "model_options")
 
 #: an experiment with attention -> its width-matched control
 Widen = Callable[[Experiment], Experiment]
@@ -26,6 +28,8 @@ class Cell:
 
     varied: Mapping[str, str]
     experiment: Experiment
+    #: for its folder, where the values would make a long one
+    short: str | None = None
 
     @property
     def label(self) -> str:
@@ -35,7 +39,13 @@ class Cell:
     @property
     def name(self) -> str:
         """Name of its folder and of its record."""
-        return f"{re.sub(r'[^A-Za-z0-9.=]+', '-', self.label).strip('-')}-seed{self.experiment.seed}"
+        stem = self.short or re.sub(r"[^A-Za-z0-9.=]+", "-", self.label).strip("-")
+        return f"{stem}-seed{self.experiment.seed}"
+
+
+def make_cell(base: Experiment, varied: Mapping[str, str], seed: int, widen: Widen, short: str | None = None) -> Cell:
+    """The run of some values with a seed."""
+    return Cell(varied, replace(vary(base, varied, widen), seed=seed), short)
 
 
 @dataclass(frozen=True)
@@ -76,17 +86,30 @@ def label(varied: Mapping[str, str]) -> str:
 
 def parse_vary(words: Sequence[str]) -> dict[str, list[str]]:
     """`["attention=none,dta", "steps=2,4"]` -> `{"attention": ["none", "dta"], "steps": ["2", "4"]}`."""
-    found: dict[str, list[str]] = {}
+    found = parse_words(words, "--vary", "FIELD=VALUE,VALUE,..., e.g. attention=none,tcja,dta")
+    return {name: values.split(",") for name, values in found.items()}
+
+
+def parse_words(words: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """`["lr=0.1,0.2"]` -> `{"lr": "0.1,0.2"}`; `form` says what an option takes, for the error."""
+    found: dict[str, str] = {}
     for word in words:
         name, equals, values = word.partition("=")
-        name = name.replace("-", "_")
-        listed = [value for value in values.split(",") if value]
-        if not equals or not listed:
-            raise ValueError(f"--vary takes FIELD=VALUE,VALUE,..., e.g. attention=none,tcja,dta, not {word!r}.")
+        name, values = name.replace("-", "_"), ",".join(value for value in values.split(",") if value)
+        if not equals or not values:
+            raise ValueError(f"{option} takes {form}, not {word!r}.")
         if name in found:
-            raise ValueError(f"{name} is varied twice; name all its values in one --vary.")
-        found[name] = listed
+            raise ValueError(f"{name} is varied twice; name all its values in one {option}.")
+        found[name] = values
     return found
+
+
+def check_fields(base: Experiment, names: Iterable[str]) -> None:
+    """ValueError for a name that is no field to vary."""
+    for name in names:
+        field, _, entry = name.partition(".")
+        if not (field in OPTIONS and entry):
+            _as_field(base, field, "")
 
 
 def vary(base: Experiment, varied: Mapping[str, str], widen: Widen) -> Experiment:
@@ -95,7 +118,7 @@ def vary(base: Experiment, varied: Mapping[str, str], widen: Widen) -> Experimen
     An attention other than the base's starts without the base's attention options, as in `saccade train`.
     """
     changes: dict[str, Any] = {}
-    options: dict[str, dict[str, Any]] = {"attention_options": {}, "model_options": {}}
+    options: dict[str, dict[str, Any]] = {name: {} for name in OPTIONS}
     for name, word in varied.items():
         field, _, entry = name.partition(".")
         if field in options and entry:

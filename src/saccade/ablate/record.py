@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from saccade.ablate.score import score_of
 from saccade.files import read_object
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.run_folder import RunFolder
 
 #: of where it ran, not of what was run
 PRIVATE = ("code", "data_root")
@@ -39,9 +40,9 @@ def make_record(run: Path, varied: Mapping[str, str], energy: Mapping[str, Any])
 
 
 def scored_epochs(rows: list[dict[str, str]]) -> dict[str, Any]:
-    """Which part was scored after every epoch, "validation" or "test", and the accuracies."""
-    part = "validation" if rows and "validation_accuracy" in rows[0] else "test"
-    return {"part": part, "accuracy": [float(row[f"{part}_accuracy"]) for row in rows]}
+    """Which part was scored after every epoch, "validation" or "test", and the scores under their name."""
+    score, part = score_of(rows[0])
+    return {"part": part, score.name: [float(row[f"{part}_{score.name}"]) for row in rows]}
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """What the records of a grid say: means, spreads, and paired comparisons on the same seeds.
 
-Two scores are kept apart. *Last*: the test accuracy after the last epoch, which nobody chose. *Max*: the best epoch by
-test accuracy, which is what many papers report; it is chosen on the test set and too high by construction.
+Two scores are kept apart. *Last*: the test score after the last epoch, which nobody chose. *Best*: the best epoch by
+test score, which is what many papers report; it is chosen on the test set and too good by construction. The score is
+the accuracy, or the reconstruction error of a network that generates.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from saccade.ablate.grid import label as label_of
+from saccade.ablate.score import final_score, score_of
 from saccade.errors import require
 
 Records = Sequence[Mapping[str, Any]]
@@ -20,7 +22,7 @@ Records = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired differences to the baseline, in points of accuracy, over the seeds that both have.
+    """Paired differences to the baseline, in points of accuracy (or in reconstruction error), over common seeds.
 
     `low` and `high` bound the mean difference with 95 % confidence (Student's t); `p` is the paired t-test's, two
     sides; `p_holm` is corrected for the number of comparisons of the table (Holm). They are None below two pairs, and
@@ -41,8 +43,11 @@ class Row:
 
     label: str
     seeds: tuple[int, ...]
+    #: "accuracy", in percent, or "reconstruction": what `last` and `max` are of
+    score: str
     last_mean: float
     last_sd: float | None
+    #: of the best epoch: for a reconstruction error, the smallest
     max_mean: float
     max_sd: float | None
     max_part: str
@@ -56,6 +61,8 @@ class Row:
     papers_relu_ratio: float | None
     seconds: float
     firing_rate: float
+    #: Fréchet autoencoder distance of generated images; None where none are generated
+    frechet: float | None
     comparison: Comparison | None
 
 
@@ -75,8 +82,8 @@ def by_label(records: Records, labels: Sequence[str]) -> dict[str, Records]:
 
 
 def compare(records: Records, baseline: Records) -> Comparison | None:
-    """Differences of the last epoch's test accuracy on the same seeds; None if there is no common seed."""
-    a, b = ({r["seed"]: 100 * r["test_accuracy"] for r in side} for side in (records, baseline))
+    """Differences of the last epoch's test score on the same seeds; None if there is no common seed."""
+    a, b = ({r["seed"]: final_score(r) for r in side} for side in (records, baseline))
     differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
     if not differences:
         return None
@@ -101,12 +108,17 @@ def holm(compared: Mapping[str, Comparison | None]) -> dict[str, Comparison]:
 
 
 def _row(label: str, records: Records, comparison: Comparison | None) -> Row:
-    last = [100 * r["test_accuracy"] for r in records]
-    most = [100 * max(r["epochs_scored"]["accuracy"]) for r in records]
+    score = score_of(name for name in records[0] if name.startswith("test_"))[0]
+    last = [final_score(r) for r in records]
+    most = [score.scale * score.best(r["epochs_scored"][score.name]) for r in records]
+    distances = [
+        r["frechet_autoencoder_distance"] for r in records if r.get("frechet_autoencoder_distance") is not None
+    ]
     totals = [(r["energy"]["sums"]["total"], r["energy"]["samples"]) for r in records]
     return Row(
         label=label,
         seeds=tuple(sorted(r["seed"] for r in records)),
+        score=score.name,
         last_mean=fmean(last),
         last_sd=_spread(last),
         max_mean=fmean(most),
@@ -120,6 +132,7 @@ def _row(label: str, records: Records, comparison: Comparison | None) -> Row:
         papers_relu_ratio=_papers_ratio([r["energy"].get("papers") for r in records]),
         seconds=median(r["seconds"] for r in records),
         firing_rate=fmean(r["firing_rate"] for r in records),
+        frechet=fmean(distances) if len(distances) == len(records) else None,
         comparison=comparison,
     )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saccade.atomic import write_text
 from saccade.cli.arguments import check_count
 from saccade.cli.train import RecipeArguments, parse_recipe
 from saccade.errors import require
@@ -17,8 +15,7 @@ from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
 
 if TYPE_CHECKING:
-    from saccade.ablate import Cell, Grid
-    from saccade.ablate.run import GridFolder
+    from saccade.ablate import Grid, Search
 
 
 @dataclass(kw_only=True)
@@ -29,10 +26,25 @@ class AblateArguments(RecipeArguments):
     """FIELD=VALUE,VALUE,... for every field that varies, e.g. attention=none,matched:tcja,tcja steps=2,4. matched:NAME
     is the network without attention, as much wider as NAME has parameters. attention_options.kernel_time=1,2,3 varies
     an entry of such a field. The first combination is the baseline."""
-    seeds: int = 3
-    """Runs per combination; their seeds count up from --seed."""
-    jobs: int = 1
-    """Processes at a time on this machine. More machines: start the same command on them, on one file system."""
+    search: tuple[str, ...] = ()
+    """FIELD=DISTRIBUTION for every field to draw at random, instead of --vary: uniform(A,B), loguniform(A,B),
+    integer(A,B) or choice(A,B,...), e.g. lr=loguniform(1e-3,1). Judged on the validation part."""
+    trials: int = 20
+    """Draws of a search."""
+    seeds: int | None = None
+    """Runs per combination; their seeds count up from --seed. Default: 3; 1 in a search."""
+    stop_early: bool = False
+    """End runs that do badly on the validation part before their last epoch (ASHA); tables say which."""
+    address: str | None = None
+    """Ray cluster to run on: auto (the one this machine belongs to) or ray://HOST:10001. Default: this machine."""
+    jobs: int | None = None
+    """Runs at a time. Default: as many as there is room for."""
+    cpus_per_run: int = 1
+    """Cores of a run (of each of its processes)."""
+    gpus_per_run: float | None = None
+    """GPUs of a run, also a share of one. Default: 1 where there are any, else 0."""
+    cell: int | None = None
+    """Do one run alone, the N-th from 0, here and without Ray: for the array jobs of a batch system."""
     out: Path | None = None
     """Folder of the grid; default: runs/ablate/RECIPE. The same command goes on where it was stopped."""
 
@@ -43,28 +55,36 @@ def main(words: Sequence[str]) -> int:
     for library in ("lightning", "torchmetrics", "rich", "safetensors", "scipy", "filelock", "matplotlib"):
         require(library, "all")
     check_count("jobs", arguments.jobs)
+    check_count("cpus_per_run", arguments.cpus_per_run)
 
-    from saccade.ablate import Grid, parse_vary
-    from saccade.ablate.run import GridFolder, run_grid
+    from saccade.ablate import Place, run_grid
+    from saccade.ablate.folder import GridFolder
+    from saccade.cli.ablate_cell import run_one, run_outside
     from saccade.cli.ablate_progress import GridProgress
+    from saccade.cli.ablate_tables import write_tables
     from saccade.train.build import check_names
 
-    grid = Grid(arguments.experiment(), parse_vary(arguments.vary), arguments.seeds)
+    grid = _grid(arguments)
     cells = grid.cells(_widen)
     for cell in cells:
         check_experiment(cell.experiment)
         check_names(cell.experiment)
     folder = GridFolder(arguments.out or Path("runs") / "ablate" / grid.base.recipe)
+    if arguments.cell is not None:
+        return run_one(cells, arguments.cell, folder)
+    place = Place(
+        arguments.address, arguments.jobs, arguments.cpus_per_run, arguments.gpus_per_run, arguments.stop_early
+    )
     try:
         with GridProgress(cells, folder) as progress:
-            failed = run_grid(cells, folder, arguments.jobs, progress.report, progress.tick)
+            failed = run_grid(cells, folder, place, run_outside, progress.tick)
     except KeyboardInterrupt:
         again = shlex.join(["saccade", "ablate", *words])
         raise KeyboardInterrupt(f"Stopped. Go on with the same command: {again}") from None
     print(write_tables(grid, cells, folder))
     for cell in failed:
-        print(f"FAILED: {cell.name}; it said: {_last_line(folder.log(cell))} All of it: {folder.log(cell)}")
-    print(f"Records, table.md, table.csv, table.tex and accuracy.png are in {folder.path}.")
+        log = folder.log(cell.name)
+        print(f"FAILED: {cell.name}; it said: {_last_line(log)} All of it: {log}")
     return 1 if failed else 0
 
 
@@ -73,28 +93,21 @@ def parse_ablate(words: Sequence[str]) -> AblateArguments:
     return parse_recipe(AblateArguments, words, "saccade ablate", "Compare variants of a recipe over seeds.")
 
 
-def write_tables(grid: Grid, cells: Sequence[Cell], folder: GridFolder) -> str:
-    """Write the tables and the figure of what is finished; returns the table as Markdown."""
-    from saccade.ablate import read_records, summarise
-    from saccade.ablate.statistics import by_label
-    from saccade.report.ablation import csv_text, latex, markdown
-    from saccade.report.figures import ablation_figure, write_png
+def _grid(arguments: AblateArguments) -> Grid | Search:
+    from saccade.ablate import Grid, Search, parse_search, parse_vary
 
-    names = {cell.name for cell in cells}
-    records = [r for r in read_records(folder.records) if r["cell"] in names]
-    labels = list(dict.fromkeys(cell.label for cell in cells))
-    rows = [asdict(row) for row in summarise(records, labels)]
-    if not rows:
-        return "No run has finished: there is nothing to compare yet.\n"
-    write_text(folder.path / "table.json", json.dumps({"vary": dict(grid.vary), "rows": rows}, indent=1) + "\n")
-    write_text(folder.path / "table.csv", csv_text(rows))
-    write_text(folder.path / "table.tex", latex(rows))
-    text = markdown(rows)
-    write_text(folder.path / "table.md", text)
-    groups = by_label(records, labels).items()
-    accuracies = {name: [100 * r["test_accuracy"] for r in found] for name, found in groups}
-    write_png(folder.path / "accuracy.png", ablation_figure(accuracies))
-    return text
+    base = arguments.experiment()
+    if arguments.stop_early and not base.validation:
+        raise ValueError(
+            "--stop-early chooses, and the test set is for the last number only: set a part of the training set aside, "
+            "e.g. --validation 0.1."
+        )
+    if not arguments.search:
+        return Grid(base, parse_vary(arguments.vary), 3 if arguments.seeds is None else arguments.seeds)
+    if arguments.vary:
+        raise ValueError("--vary names all values, --search draws them: use one of the two.")
+    seeds = 1 if arguments.seeds is None else arguments.seeds
+    return Search(base, parse_search(arguments.search), arguments.trials, seeds)
 
 
 def _widen(experiment: Experiment) -> Experiment:
@@ -106,5 +119,5 @@ def _widen(experiment: Experiment) -> Experiment:
 
 
 def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.is_file() else []
     return lines[-1] if lines else "(nothing)"

@@ -8,7 +8,7 @@ Every file here is imported and registers its data sets; none is read, and no op
 asked for.
 """
 
-from saccade.data import digits, events, folder, images
+from saccade.data import digits, events, folder, images, shards
 from saccade.data.augment import Jitter, PerSample, cutout, list_policies, register_policy
 from saccade.data.camera import saccade_path, simulate_camera
 from saccade.data.catalog import (
@@ -25,6 +25,7 @@ from saccade.data.catalog import (
 from saccade.data.loaders import BatchLoader, draw_seed, make_loader
 from saccade.data.memory import ImageTensors
 from saccade.data.mixing import mix_batch
+from saccade.data.shards import write_classes, write_shards
 from saccade.data.split import split_every, split_last, spread
 from saccade.plugins import import_files
 
@@ -53,10 +54,13 @@ __all__ = [
     "register_data",
     "register_policy",
     "saccade_path",
+    "shards",
     "simulate_camera",
     "split_every",
     "split_last",
     "spread",
+    "write_classes",
+    "write_shards",
 ]
 
 import_files(__name__)

@@ -7,8 +7,8 @@ are read from disk as they are needed and treated as ImageNet is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from saccade.data.augment import STANDARD, Augment, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
 from saccade.data.images import IMAGE_SETS, scaling
 from saccade.data.memory import splits_in_memory
-from saccade.data.split import split_last
+from saccade.data.pictures import opened
+from saccade.data.shards import DEFAULT_SIZE, IMAGENET_MEAN, IMAGENET_STD, picture_splits
 from saccade.errors import require
-from saccade.files import FileError, check_tree, printable, require_inside
+from saccade.files import check_tree, printable, require_inside
 
 SMALL_SIDE = 64
-DEFAULT_SIZE = 224
-# Share of the short side that the centre crop keeps: 224 of 256, as for ImageNet.
-CROP_SHARE = 0.875
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# What is taken for an image, by name and by content; Pillow would also run the programs in PostScript files.
+# What is taken for an image by its name.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-# Above, a small file may take all memory once it is decoded.
-MOST_PIXELS = 2**26
 
 Sample = tuple[str, int]
 
@@ -70,7 +62,7 @@ def _load(request: DataRequest, root: Path, mean: Any, std: Any, note: str) -> D
     info = DataInfo(request.name, len(classes), 3, (height, width), False, tuple(classes), note)
     mean, std = scaling(mean, std, request.symmetric)
     if not small:
-        return _on_disk(request, info, train, test, mean, std)
+        return picture_splits(request, info, ImageFiles(train), ImageFiles(test), mean, std)
     wanted = None if request.size is None else (width, height)
     parts = [decode_all(samples, first, wanted) for samples in (train, test)]
     return splits_in_memory(request, info, parts[0], parts[1], mean, std, "shift4-mirror")
@@ -120,18 +112,8 @@ def _list_classes(part: Path, root: Path) -> dict[str, list[str]]:
 
 def decode_image(path: str) -> Any:
     """The image as RGB, or an error that names the file."""
-    image_module = require("PIL.Image", "train")
-    try:
-        with image_module.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise FileError(Path(path), f"it has {width} x {height} pixels, and {MOST_PIXELS:,} are the most.")
-            return image.convert("RGB")
-    except FileError:
-        raise
-    except Exception as error:  # what Pillow raises for broken files is of many types
-        said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"Cannot read the image {printable(path)} ({said}). Replace or delete it.") from error
+    with opened(path, path) as image:
+        return image.convert("RGB")
 
 
 def decode_all(
@@ -167,49 +149,17 @@ def decode_all(
 
 
 @dataclass(frozen=True)
-class ImageFiles(Dataset):
-    """Images read from disk as they are asked for: `(float32 [3, H, W], int)`."""
+class ImageFiles:
+    """Pictures in files of their own."""
 
     samples: list[Sample]
-    #: from a PIL image to the tensor; draws from torch's global generator
-    transform: Callable[[Any], Tensor]
 
-    def __len__(self) -> int:
-        return len(self.samples)
+    @property
+    def labels(self) -> list[int]:
+        """Class index of every picture."""
+        return [label for _, label in self.samples]
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        path, label = self.samples[index]
-        return self.transform(decode_image(path)), label
-
-
-@dataclass(frozen=True)
-class _OneByOne:
-    """A policy, which takes batches, for one image [3, H, W]."""
-
-    policy: Augment
-
-    def __call__(self, image: Tensor) -> Tensor:
-        return self.policy(image[None])[0]
-
-
-def _on_disk(
-    request: DataRequest, info: DataInfo, train: list[Sample], test: list[Sample], mean: list[float], std: list[float]
-) -> DataSplits:
-    v2 = require("torchvision.transforms.v2", "train")
-    size = info.size[0]
-    finish = [v2.ToDtype(torch.float32), v2.Normalize(mean, std)]  # mean, std for 0 to 255
-    centre = [v2.Resize(round(size / CROP_SHARE)), v2.CenterCrop(size), v2.PILToTensor()]
-    plain = v2.Compose([*centre, *finish])
-    if request.augment == STANDARD:
-        augmented = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor(), *finish])
-    elif policy := find_policy(request.augment, STANDARD):
-        augmented = v2.Compose([*centre, _OneByOne(policy), *finish])
-    else:
-        augmented = plain
-    kept, aside = split_last(torch.tensor([label for _, label in train]), request.validation)
-    return DataSplits(
-        info,
-        ImageFiles([train[i] for i in kept], augmented),
-        ImageFiles(test, plain),
-        ImageFiles([train[i] for i in aside], plain) if len(aside) else None,
-    )
+    def open(self, index: int) -> AbstractContextManager[Any]:
+        """A PIL image, not yet decoded."""
+        path = self.samples[index][0]
+        return opened(path, path)

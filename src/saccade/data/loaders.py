@@ -2,13 +2,13 @@
 
 A batch is asked for by a `BatchRequest` that carries its indices and its own seed, so it does not matter which process
 fetches it, nor what was drawn before: a run resumed at the start of an epoch sees what an undisturbed one sees, with
-any number of workers.
+any number of workers. Where several processes share a batch, each takes its rows of the same one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -45,12 +45,22 @@ class MovableDataset(BatchedDataset, Protocol):
     def to(self, device: torch.device) -> MovableDataset: ...
 
 
+@runtime_checkable
+class RawDataset(Protocol):
+    """One whose samples are bytes until a whole batch of them is made into numbers."""
+
+    def raw(self, index: int) -> tuple[Tensor, int]: ...
+
+    def finish(self, x: Tensor) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class BatchRequest:
-    """Which samples, and the seed of what is drawn while they are fetched."""
+    """Which samples, the seed of what is drawn while they are fetched, and which of them are this process's."""
 
     indices: Tensor
     seed: int
+    rows: slice = field(default_factory=lambda: slice(None))
 
 
 def draw_seed(*key: int) -> int:
@@ -67,8 +77,12 @@ class BatchSampler(Sampler[BatchRequest]):
     With `most`, an epoch ends after so many batches. Without `train` these are of samples from everywhere in the data
     set, the same in every pass: test sets are often in class order, and the first of them would be of one class.
 
-    With `processes` > 1 (distributed training), process `rank` takes every `processes`-th training batch, and all take
-    equally many. Without `train` every process goes through all samples, so that a test result is exact on each.
+    With `processes` > 1 (distributed training), all take the same batches, and process `rank` its rows of each: in
+    training equally many everywhere. Otherwise the numbers may differ by one, and a process that has no row of the last
+    batch is spared it. With `accumulate` > 1 every training batch comes in so many equal parts, one after the other.
+
+    Raises:
+        ValueError: a batch cannot be shared out equally.
     """
 
     def __init__(
@@ -80,14 +94,24 @@ class BatchSampler(Sampler[BatchRequest]):
         rank: int = 0,
         processes: int = 1,
         most: int | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.length = length
         self.batch_size = batch_size
         self.train = train
         self.seed = seed
-        self.rank, self.processes = (rank, processes) if train else (0, 1)
+        self.rank, self.processes = rank, processes
         self.most = most
+        self.accumulate = accumulate if train else 1
         self.epoch = 0
+        shares = processes * self.accumulate
+        if train and (batch_size % shares or length < shares):
+            least = -(-batch_size // shares) * shares
+            raise ValueError(
+                f"Batches of {batch_size} out of {length} samples cannot be shared out equally among {processes} "
+                f"processes in {self.accumulate} parts. Choose a batch size that is a multiple of {shares}, e.g. "
+                f"{least}."
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is this epoch. Lightning calls it on a loader's sampler; so does `BatchLoader.set_epoch`."""
@@ -96,13 +120,26 @@ class BatchSampler(Sampler[BatchRequest]):
     def __len__(self) -> int:
         whole = -(-self.length // self.batch_size)
         if self.train:
-            whole = max(1, self.length // self.batch_size // self.processes)
-        return whole if self.most is None else min(whole, self.most)
+            return self._at_most(max(1, self.length // self.batch_size)) * self.accumulate
+        if self._rows(self.samples - (self._at_most(whole) - 1) * self.batch_size) == (0, 0):
+            return self._at_most(whole) - 1  # nothing is left for this process in the last one
+        return self._at_most(whole)
+
+    def _at_most(self, batches: int) -> int:
+        return batches if self.most is None else min(batches, self.most)
 
     @property
     def samples(self) -> int:
-        """How many samples a pass has."""
-        return min(self.length, len(self) * self.batch_size)
+        """How many samples a pass has, of all processes together."""
+        whole = self.length // self.batch_size if self.train else -(-self.length // self.batch_size)
+        return min(self.length, self._at_most(max(1, whole)) * self.batch_size)
+
+    def _rows(self, size: int) -> tuple[int, int]:
+        """Start and end of this process's rows in a batch of `size`; (0, 0) for none."""
+        each, more = divmod(size, self.processes)
+        start = self.rank * each + min(self.rank, more)
+        end = start + each + (self.rank < more)
+        return (start, end) if end > start else (0, 0)
 
     def __iter__(self) -> Iterator[BatchRequest]:
         # A generator: its body runs at the first batch, so that an epoch set between iter() and next() still counts.
@@ -112,10 +149,11 @@ class BatchSampler(Sampler[BatchRequest]):
             order = torch.randperm(self.length, generator=torch.Generator().manual_seed(draw_seed(self.seed, epoch)))
         elif self.samples < self.length:
             order = spread(self.length, self.samples)
-        batches = order.split(self.batch_size)
-        for i in range(len(self)):
-            number = (i * self.processes + self.rank) % len(batches)
-            yield BatchRequest(batches[number], draw_seed(self.seed, epoch, number))
+        size = self.batch_size // self.accumulate
+        if self.train:  # equal parts, also of a set that is smaller than one batch
+            size = min(size, self.length // (self.processes * self.accumulate) * self.processes)
+        for number, indices in enumerate(order.split(size)[: len(self)]):
+            yield BatchRequest(indices, draw_seed(self.seed, epoch, number), slice(*self._rows(len(indices))))
 
 
 class Batches(Dataset):
@@ -130,16 +168,24 @@ class Batches(Dataset):
         state = torch.default_generator.get_state()
         torch.default_generator.manual_seed(request.seed)
         try:
-            x, labels = self._fetch(request.indices)
+            x, labels = self._fetch(request)
         finally:
             torch.default_generator.set_state(state)
         return (x.transpose(0, 1).contiguous() if self.temporal else x), labels
 
-    def _fetch(self, indices: Tensor) -> Batch:
+    def _fetch(self, request: BatchRequest) -> Batch:
         if isinstance(self.dataset, BatchedDataset):
-            return self.dataset.fetch(indices)
-        samples, labels = zip(*(self.dataset[i] for i in indices.tolist()), strict=True)
-        return torch.stack(samples), torch.tensor(labels)
+            # Its draws belong to the whole batch, which costs little: it lies in memory.
+            x, labels = self.dataset.fetch(request.indices)
+            return x[request.rows], labels[request.rows]
+        fetch = self.dataset.raw if isinstance(self.dataset, RawDataset) else self.dataset.__getitem__
+        samples = []
+        for place, index in list(enumerate(request.indices.tolist()))[request.rows]:
+            torch.default_generator.manual_seed(draw_seed(request.seed, place))
+            samples.append(fetch(index))
+        parts, labels_ = zip(*samples, strict=True)
+        x = torch.stack(parts)
+        return self.dataset.finish(x) if isinstance(self.dataset, RawDataset) else x, torch.tensor(labels_)
 
 
 class BatchLoader(DataLoader):
@@ -168,13 +214,15 @@ def make_loader(
     seed: int = 0,
     device: torch.device | None = None,
     max_batches: int | None = None,
+    accumulate: int = 1,
+    alone: bool = False,
 ) -> BatchLoader:
     """A loader of batches.
 
     Args:
         dataset: map-style, of (float32 tensor, int label). What it draws, it must draw from torch's global CPU
             generator. One with `fetch` (see `BatchedDataset`) is asked for whole batches.
-        batch_size: B, per process.
+        batch_size: B, over all processes.
         train: shuffle, and drop a last, smaller batch unless it is the only one. Otherwise the data set's own order,
             complete.
         temporal: samples are [T, C, H, W]: batches become [T, B, C, H, W]. Otherwise [B, C, H, W].
@@ -184,19 +232,21 @@ def make_loader(
             memory that is free there; its batches are then made there.
         max_batches: end every pass after so many. Without `train` they hold samples from everywhere in the data set.
         seed: order and augmentation of batch n of epoch e are a function of (seed, e, n), not of the workers.
+        accumulate: equal parts that every training batch comes in.
+        alone: this process takes all rows, however many processes there are.
 
     With workers, call `set_epoch` before `iter`, since they fetch ahead. In Lightning that means in `train_dataloader`,
     with `trainer.current_epoch`: a resumed run makes the first iterator before it sets the epoch. Workers are new
     processes, not forks: the data set must be picklable, and a script needs `if __name__ == "__main__":`.
 
     Raises:
-        ValueError: empty data set, or a batch size below 1.
+        ValueError: empty data set, a batch size below 1, or one that cannot be shared out equally.
     """
     length = len(dataset)  # type: ignore[arg-type]
     if length < 1 or batch_size < 1:
         raise ValueError(f"A loader needs samples in batches of 1 or more, not {length} in batches of {batch_size}.")
     rank, processes = 0, 1
-    if distributed.is_available() and distributed.is_initialized():
+    if not alone and distributed.is_available() and distributed.is_initialized():
         rank, processes = distributed.get_rank(), distributed.get_world_size()
     if isinstance(dataset, MovableDataset) and device is not None and device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -212,7 +262,7 @@ def make_loader(
     return BatchLoader(
         Batches(dataset, temporal),
         batch_size=None,  # the data set hands out batches itself
-        sampler=BatchSampler(length, batch_size, train, seed, rank, processes, max_batches),
+        sampler=BatchSampler(length, batch_size, train, seed, rank, processes, max_batches, accumulate),
         num_workers=workers,
         pin_memory=torch.cuda.is_available() and (place is None or place.type == "cpu"),
         generator=torch.Generator(),  # torch's loader draws a seed for its workers, from the global one by default

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from saccade.nn.folding import fold_time, unfold_time
+from saccade.nn.together import draw_rows
 
 
 class SpaceMean(nn.Module):
@@ -72,4 +73,4 @@ class SequenceDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.mask.p == 0:
             return x
-        return x * self.mask(x.new_ones(x.shape[1:]))
+        return x * draw_rows(lambda rows: self.mask(x.new_ones(rows, *x.shape[2:])), x.shape[1])

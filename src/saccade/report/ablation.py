@@ -12,9 +12,9 @@ Rows = Sequence[Mapping[str, Any]]
 HEADER = (
     "variant",
     "seeds",
-    "last epoch, %",
-    "max over epochs, %",
-    "difference, points",
+    "last epoch{unit}",
+    "{best} over epochs{unit}",
+    "difference{points}",
     "95 % interval",
     "p",
     "p (Holm)",
@@ -27,8 +27,8 @@ HEADER = (
     "time, s",
 )
 NOTES = (
-    "last epoch: test accuracy after the last epoch, which nobody chose (mean ± sample standard deviation over seeds).",
-    "max over epochs: the best epoch by {part} accuracy, as many papers report it{bias}.",
+    "last epoch: test {score} after the last epoch, which nobody chose (mean ± sample standard deviation over seeds).",
+    "{best} over epochs: the best epoch by {part} {score}, as many papers report it{bias}.",
     "difference: to the first row, last epoch, paired by seed; interval and p from Student's t, two sides; "
     "p (Holm) corrected for all rows.",
     "MACs, ACs and energy: per sample, all steps, gates included, from real spikes at 45 nm "
@@ -38,22 +38,59 @@ NOTES = (
     "by the papers: the same ratio by their convention, rate x FLOPs, with gates, neurons and pooling left out; empty: "
     "not measured.",
 )
-BIAS = ": chosen on the test set, so too high by construction"
+BIAS = ": chosen on the test set, so too good by construction"
+WORDS = {
+    "accuracy": {"score": "accuracy", "unit": ", %", "points": ", points", "best": "max"},
+    "reconstruction": {"score": "reconstruction error", "unit": ", error", "points": "", "best": "min"},
+}
+FRECHET = "Fréchet distance"
 
 
-def markdown(rows: Rows) -> str:
-    """The table and what its columns mean."""
-    lines = [f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
+def header(rows: Rows) -> tuple[str, ...]:
+    """The names of the columns."""
+    found = tuple(name.format(**_words(rows)) for name in HEADER)
+    return (*found, FRECHET) if _generates(rows[0]) else found
+
+
+def _words(rows: Rows) -> dict[str, str]:
+    return WORDS[rows[0].get("score", "accuracy")]
+
+
+def _generates(row: Mapping[str, Any]) -> bool:
+    return row.get("score") == "reconstruction"
+
+
+def markdown(rows: Rows, remarks: Sequence[str] = ()) -> str:
+    """The table, what its columns mean, and further remarks."""
+    names = header(rows)
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
     lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes(rows))]) + "\n"
+    return "\n".join([*lines, "", *(f"- {note}" for note in (*notes(rows), *remarks))]) + "\n"
 
 
-def latex(rows: Rows) -> str:
+def search_markdown(rows: Rows, part: str, remarks: Sequence[str] = ()) -> str:
+    """The trials of a search, best first, by the score of the last epoch on the part that chooses."""
+    words = _words(rows)
+    places = 4 if _generates(rows[0]) else 2
+    names = ["rank", "trial", *rows[0]["varied"], "seeds", f"{part} {words['score']}{words['unit']}"]
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
+    for rank, row in enumerate(rows, 1):
+        found = [str(rank), row["trial"], *row["varied"].values(), str(len(row["seeds"])), f"{row[part]:.{places}f}"]
+        lines.append(f"| {' | '.join(found)} |")
+    best = (
+        f"The first one's test {words['score']}{words['unit']}: {rows[0]['test']:.{places}f}. It was chosen on the "
+        f"{part} part, and the test set was looked at once."
+    )
+    return "\n".join([*lines, "", *(f"- {note}" for note in (best, *remarks))]) + "\n"
+
+
+def latex(rows: Rows, remarks: Sequence[str] = ()) -> str:
     """A tabular with booktabs' rules, and the notes as comments."""
-    lines = [rf"\begin{{tabular}}{{l{'r' * (len(HEADER) - 1)}}}", r"\toprule", _latex_line(HEADER), r"\midrule"]
+    names = header(rows)
+    lines = [rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule", _latex_line(names), r"\midrule"]
     lines += [_latex_line(cells(row)) for row in rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*(f"% {note}" for note in notes(rows)), *lines]) + "\n"
+    return "\n".join([*(f"% {note}" for note in (*notes(rows), *remarks)), *lines]) + "\n"
 
 
 def csv_text(rows: Rows) -> str:
@@ -70,13 +107,16 @@ def csv_text(rows: Rows) -> str:
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row as text."""
     c = row["comparison"] or {}
-    interval = "" if c.get("low") is None else f"{c['low']:+.2f} to {c['high']:+.2f}"
+    places = 4 if _generates(row) else 2
+    interval = "" if c.get("low") is None else f"{c['low']:+.{places}f} to {c['high']:+.{places}f}"
+    frechet = row.get("frechet")
+    distance = ("" if frechet is None else f"{frechet:.2f}",) if _generates(row) else ()
     return (
         row["label"],
         str(len(row["seeds"])),
-        _spread(row["last_mean"], row["last_sd"]),
-        _spread(row["max_mean"], row["max_sd"]),
-        f"{c['mean']:+.2f}" if c else "",
+        _spread(row["last_mean"], row["last_sd"], places),
+        _spread(row["max_mean"], row["max_sd"], places),
+        f"{c['mean']:+.{places}f}" if c else "",
         interval,
         _p(c.get("p")),
         _p(c.get("p_holm")),
@@ -87,17 +127,21 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['relu_ratio']:.2f}",
         "" if row["papers_relu_ratio"] is None else f"{row['papers_relu_ratio']:.2f}",
         f"{row['seconds']:.0f}",
+        *distance,
     )
 
 
 def notes(rows: Rows) -> list[str]:
     """What the columns mean."""
-    part = rows[0]["max_part"] if rows else "test"
-    return [note.format(part=part, bias=BIAS if part == "test" else "") for note in NOTES]
+    part = rows[0]["max_part"]
+    found = [note.format(part=part, bias=BIAS if part == "test" else "", **_words(rows)) for note in NOTES]
+    if _generates(rows[0]):
+        found.append(f"{FRECHET}: of generated from test images, in the latent space of a shipped autoencoder.")
+    return found
 
 
-def _spread(mean: float, sd: float | None) -> str:
-    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
+def _spread(mean: float, sd: float | None, places: int) -> str:
+    return f"{mean:.{places}f}" if sd is None else f"{mean:.{places}f} ± {sd:.{places}f}"
 
 
 def _p(value: float | None) -> str:

@@ -17,8 +17,8 @@ from saccade.models.registry import OWN, model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
+from saccade.train.learning.schedule import check_schedule
 from saccade.train.losses import list_losses
-from saccade.train.schedule import check_schedule
 
 GENERATION_LOSSES = ("mmd", "kld")
 
@@ -29,14 +29,12 @@ class Loaders:
 
     info: DataInfo
     train: BatchLoader
+    #: what is scored after every epoch: the part set aside, or the test part if no share was asked for
+    watched: BatchLoader
+    #: "validation" or "test"
+    part: str
+    #: all of it, in every process
     test: BatchLoader
-    #: the part set aside; None if no share was asked for
-    validation: BatchLoader | None
-
-    @property
-    def watched(self) -> tuple[str, BatchLoader]:
-        """Name and batches of what is scored after every epoch."""
-        return ("test", self.test) if self.validation is None else ("validation", self.validation)
 
 
 def check_names(experiment: Experiment) -> None:
@@ -70,8 +68,8 @@ def generates(model: str) -> bool:
     return model_entry(model).cls.kind == "generator"
 
 
-def build_loaders(experiment: Experiment) -> Loaders:
-    """Load the experiment's data set and batch its parts; errors as for `load_data`.
+def build_loaders(experiment: Experiment, device: torch.device | None = None) -> Loaders:
+    """Load the experiment's data set and batch its parts, for a device; errors as for `load_data` and `make_loader`.
 
     For a model that generates, images lie in [-1, 1].
     """
@@ -89,7 +87,7 @@ def build_loaders(experiment: Experiment) -> Loaders:
         )
     )
 
-    def batches(dataset: torch.utils.data.Dataset, train: bool) -> BatchLoader:
+    def batches(dataset: torch.utils.data.Dataset, train: bool, alone: bool = False) -> BatchLoader:
         return make_loader(
             dataset,
             batch_size=e.batch_size,
@@ -97,12 +95,20 @@ def build_loaders(experiment: Experiment) -> Loaders:
             temporal=splits.info.temporal,
             workers=e.workers,
             seed=e.seed,
-            device=choose_device(e.device),
+            device=device or choose_device(e.device),
             max_batches=e.max_batches,
+            accumulate=e.accumulate,
+            alone=alone,
         )
 
-    validation = None if splits.validation is None else batches(splits.validation, train=False)
-    return Loaders(splits.info, batches(splits.train, train=True), batches(splits.test, train=False), validation)
+    watched = splits.test if splits.validation is None else splits.validation
+    return Loaders(
+        splits.info,
+        train=batches(splits.train, train=True),
+        watched=batches(watched, train=False),
+        part="test" if splits.validation is None else "validation",
+        test=batches(splits.test, train=False, alone=True),
+    )
 
 
 def build_model(experiment: Experiment, info: DataInfo) -> SpikingNetwork:

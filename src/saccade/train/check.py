@@ -44,6 +44,7 @@ RULES: dict[str, Rule] = {
     "cutout": _integer(0, "a whole number, 0 or more"),
     "validation": _PART,
     "batch_size": _COUNT,
+    "accumulate": _COUNT,
     "workers": _integer(0, "a whole number, 0 or more"),
     "label_smoothing": _PART,
     "tet_lambda": _SHARE,
@@ -54,6 +55,8 @@ RULES: dict[str, Rule] = {
     "warmup_epochs": _NOT_NEGATIVE,
     "ema_decay": _PART,
     "gradient_clip": _NOT_NEGATIVE,
+    "devices": _COUNT_OR_NONE,
+    "nodes": _COUNT_OR_NONE,
     "seed": _integer(0, "a whole number, 0 or more"),
     "max_batches": _COUNT_OR_NONE,
 }
@@ -74,6 +77,11 @@ def check_experiment(experiment: Experiment) -> None:
         raise ValueError(
             f"warmup_epochs={experiment.warmup_epochs:g} leaves nothing of epochs={experiment.epochs}: "
             f"the warm-up must be shorter than the training."
+        )
+    if experiment.batch_size % experiment.accumulate:
+        raise ValueError(
+            f"batch_size={experiment.batch_size} cannot be cut into accumulate={experiment.accumulate} equal parts. "
+            f"Choose a batch size that is a multiple of {experiment.accumulate}."
         )
     if experiment.grad_checkpointing and experiment.compile:
         raise ValueError(

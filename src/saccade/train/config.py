@@ -66,7 +66,10 @@ class Experiment:
     validation: float = 0.0
     """Share of the training part set aside for choosing things; the test set is for the last number only."""
     batch_size: int = 64
-    """Samples per step of the optimiser."""
+    """Samples per step of the optimiser, over all processes."""
+    accumulate: int = 1
+    """Parts that a batch is cut into, one after the other, before the optimiser steps: less memory, and batch norm sees
+    one part at a time."""
     workers: int = 0
     """Loader processes."""
 
@@ -105,8 +108,16 @@ class Experiment:
     """Of the initial weights, the order of the samples, augmentation, dropout and mixing."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU if there is one."""
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: bfloat16 autocast on a GPU that has it, else float32."""
+    devices: int | None = None
+    """Processes on each machine, one for each GPU; they share every batch. None: as torchrun, SLURM or another launcher
+    says, else one."""
+    nodes: int | None = None
+    """Machines, each started with the same command, and NODE_RANK, MASTER_ADDR and MASTER_PORT set. None: as the
+    launcher says, else one."""
+    sync_batchnorm: bool = False
+    """Batch norm sees the samples of all processes, not of its own alone."""
+    precision: Literal["auto", "float32", "float64", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 autocast on a GPU that has it, else float32. float64 is for comparing runs."""
     backend: str = "auto"
     """LIF kernel: auto, or one by name; see saccade doctor."""
     compile: bool = False
@@ -118,7 +129,18 @@ class Experiment:
 
 
 #: fields that a resumed run may change, because they say where and for how long it runs, not what is learned
-FREE_ON_RESUME = ("backend", "code", "compile", "data_root", "device", "epochs", "grad_checkpointing", "workers")
+FREE_ON_RESUME = (
+    "backend",
+    "code",
+    "compile",
+    "data_root",
+    "device",
+    "devices",
+    "epochs",
+    "grad_checkpointing",
+    "nodes",
+    "workers",
+)
 
 
 def from_dict(values: dict[str, Any]) -> Experiment:

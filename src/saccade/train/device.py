@@ -19,11 +19,13 @@ class Machine:
 
     device: torch.device
     autocast: torch.dtype | None = None
+    #: of the weights
+    dtype: torch.dtype = torch.float32
 
     @property
     def precision(self) -> str:
         """The number type by name."""
-        return str(self.autocast or torch.float32).removeprefix("torch.")
+        return str(self.autocast or self.dtype).removeprefix("torch.")
 
 
 def choose_device(name: str) -> torch.device:
@@ -55,7 +57,7 @@ def choose_autocast(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if fast else None
     if precision == "float16" and device.type != "cuda":
         raise ValueError("precision='float16' needs a GPU; on a CPU use 'float32' or 'bfloat16'.")
-    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+    return {"float32": None, "float64": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 
 def laid_out_for(machine: Machine, model: Module) -> Module:
@@ -66,7 +68,17 @@ def laid_out_for(machine: Machine, model: Module) -> Module:
     return model.to(memory_format=torch.channels_last) if machine.device.type == "cuda" else model
 
 
-def choose_machine(experiment: Experiment) -> Machine:
-    """Device and number type of an experiment."""
+def choose_machine(experiment: Experiment, local_rank: int = 0) -> Machine:
+    """Device and number type of an experiment, for one of the processes on this machine.
+
+    Raises:
+        ValueError: there are fewer GPUs than processes.
+    """
     device = choose_device(experiment.device)
-    return Machine(device, choose_autocast(experiment.precision, device))
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if local_rank >= count:
+            raise ValueError(f"There are more processes on this machine than its {count} GPUs. Use --devices {count}.")
+        device = torch.device("cuda", local_rank) if local_rank else device
+    dtype = torch.float64 if experiment.precision == "float64" else torch.float32
+    return Machine(device, choose_autocast(experiment.precision, device), dtype)

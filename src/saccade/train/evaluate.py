@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from saccade.nn.together import summed
 from saccade.train.device import Machine
 from saccade.train.firing import FiringMeter
 from saccade.train.losses import LossFunction
@@ -61,16 +62,22 @@ class Scoreboard(nn.Module):
         self.samples += len(labels)
 
     def compute(self, meter: FiringMeter) -> Scores:
-        """The scores over all batches since `reset`."""
+        """The scores over all batches since `reset`, those of all processes of a run included."""
+        loss, samples = summed(self.total_loss, self.samples)
         return Scores(
-            loss=float(self.total_loss) / self.samples,
+            loss=loss / samples,
             accuracy=float(self.top1.compute()),
             top5=None if self.top5 is None else float(self.top5.compute()),
-            samples=self.samples,
+            samples=int(samples),
             per_class=self.per_class.compute().tolist(),
             firing_rate=meter.mean_rate(),
             firing_rates=meter.rates(),
         )
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The same numbers; those of half precision as float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @torch.inference_mode()
@@ -96,8 +103,8 @@ def evaluate(
         with FiringMeter(model) as meter:
             for x, labels in batches:
                 with torch.autocast(device.type, autocast, enabled=autocast is not None):
-                    logits = model(x.to(device, non_blocking=True))
-                board.update(logits.float(), labels.to(device, non_blocking=True))
+                    logits = model(x.to(device, machine.dtype, non_blocking=True))
+                board.update(at_least_float32(logits), labels.to(device, non_blocking=True))
     finally:
         model.train(training)
     return board.compute(meter)

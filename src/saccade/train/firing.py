@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.nn.neuron import neurons_of
+from saccade.nn.together import summed
 
 
 class FiringMeter:
@@ -47,6 +48,14 @@ class FiringMeter:
             self._places[name] = self._places.get(name, 0) + spikes.numel()
 
         return count
+
+    def pool(self) -> None:
+        """Add up what all processes of a run have counted."""
+        counts = [n for name in self.layers for n in (self._spikes.get(name, 0), self._places.get(name, 0))]
+        total = summed(*counts)
+        for name, spikes, places in zip(self.layers, total[::2], total[1::2], strict=True):
+            if places:
+                self._spikes[name], self._places[name] = torch.tensor(spikes, dtype=torch.float64), int(places)
 
     def rates(self) -> dict[str, float]:
         """Share of neurons that fire per step, per layer, in the network's order; without layers that never ran."""

@@ -5,31 +5,36 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from saccade import ops
+from saccade.nn.synchronised import synchronise_norms
+from saccade.nn.together import agreed
 from saccade.train.build import build_loaders, build_model, check_names, generates
-from saccade.train.callbacks import History, SaveCheckpoint, StepSeed
 from saccade.train.check import check_experiment
-from saccade.train.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine, laid_out_for
-from saccade.train.generation import GenerationTask
-from saccade.train.progress import RunProgress
-from saccade.train.quiet import quiet_lightning
-from saccade.train.result import finish
-from saccade.train.run_folder import RunFolder, default_run_dir, open_run
-from saccade.train.task import ClassificationTask
+from saccade.train.learning.classification import ClassificationTask
+from saccade.train.learning.generation import GenerationTask
+from saccade.train.running.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
+from saccade.train.running.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
+from saccade.train.running.launch import launch
+from saccade.train.running.processes import World, described, find_world, joined, leave
+from saccade.train.running.progress import RunProgress
+from saccade.train.running.quiet import quiet_lightning
+from saccade.train.running.result import finish
+from saccade.train.running.run_folder import RunFolder, default_run_dir, open_run
 
 #: what Lightning calls our precisions
-LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+LIGHTNING_PRECISION = {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
 def train(
@@ -37,11 +42,16 @@ def train(
     run_dir: Path | str | None = None,
     resume: bool = False,
     paper: Mapping[str, Any] | None = None,
+    after_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Train a network as an experiment says, score it on the test set and save it.
 
     The result is that of the last epoch: no epoch is chosen by its score. On a CPU a run that was killed at any moment
-    and resumed ends with the same weights, to the bit, as an undisturbed one on the same machine with as many threads.
+    and resumed ends with the same weights, to the bit, as an undisturbed one on the same machine with as many threads
+    and processes.
+
+    Several processes: those that a launcher has started (torchrun, srun, ...) call this each and share the work; with
+    `devices` above 1 and no launcher they are started here.
 
     Args:
         experiment: what to do; see `saccade.recipes.get_recipe`.
@@ -49,44 +59,90 @@ def train(
         resume: go on with the run in `run_dir`, from its last whole epoch; start if there is none. A finished run is
             left as it is.
         paper: the score that a paper reports for this, kept beside ours; see `saccade.recipes.papers_score`.
+        after_epoch: called with every row of metrics.csv, once the epoch's checkpoint is saved; in this process alone.
 
     Returns:
-        What result.json holds.
+        What result.json holds; nothing in a process that another one writes for.
 
     Raises:
         ValueError: the experiment makes no sense, the folder is in use or holds another experiment, the checkpoint is
-            damaged, or the loss stopped being finite.
+            damaged, or the loss stopped being finite. `ProcessLostError`: one of several processes died.
         FileNotFoundError: the data set's files are missing.
         KeyboardInterrupt: it was stopped; `resume` goes on.
     """
     check_experiment(experiment)
-    folder = open_run(Path(run_dir) if run_dir is not None else default_run_dir(experiment.recipe), experiment, resume)
-    checkpoint, done, otherwise = _where_it_stands(folder, experiment)
-    if done > experiment.epochs:
-        raise ValueError(
-            f"{folder.path} has {done} epochs behind it; epochs={experiment.epochs} cannot take them back."
-        )
-    if folder.is_finished(experiment):
-        return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
+    order = _Order(experiment, None if run_dir is None else Path(run_dir), resume, paper, after_epoch)
+    world = find_world(experiment)
+    if world is None and (experiment.devices or 1) * (experiment.nodes or 1) > 1:
+        return _launched(order)
+    world = world or World()
+    machine = choose_machine(experiment, world.local_rank)
+    with joined(world, machine.device):
+        return _train(order, world, machine)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for."""
+
+    experiment: Experiment
+    run_dir: Path | None
+    resume: bool
+    paper: Mapping[str, Any] | None
+    after_epoch: Callable[[dict[str, Any]], None] | None
+
+    def open(self) -> RunFolder:
+        """The folder to fill, looked at but not written to."""
+        folder = open_run(self.run_dir or default_run_dir(self.experiment.recipe), self.experiment, self.resume)
+        _, done, _ = _where_it_stands(folder, self.experiment)
+        if done > self.experiment.epochs:
+            raise ValueError(
+                f"{folder.path} has {done} epochs behind it; epochs={self.experiment.epochs} cannot take them back."
+            )
+        return folder
+
+
+def _launched(order: _Order) -> dict[str, Any]:
+    """The same by processes of its own."""
+    if order.after_epoch is not None:
+        raise ValueError("after_epoch is called in the process that trains, and devices or nodes start others.")
+    folder = order.open()
+    check_names(order.experiment)
+    if not folder.is_finished(order.experiment):
+        launch(order.experiment, folder.path, order.resume, order.paper)
+    return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
+
+
+def _train(order: _Order, world: World, machine: Machine) -> dict[str, Any]:
+    experiment = order.experiment
+    folder = RunFolder(agreed(order.open().path if world.writes else Path()))
+    if agreed(folder.is_finished(experiment)):
+        return {**(folder.read_result() or {}), "run_dir": str(folder.path)} if world.writes else {}
 
     check_names(experiment)
-    machine = choose_machine(experiment)
-    loaders = build_loaders(experiment)
-    part, watched = loaders.watched
-    model = laid_out_for(machine, build_model(experiment, loaders.info))
+    loaders = build_loaders(experiment, machine.device)
+    model = build_model(experiment, loaders.info).to(machine.dtype)
+    if experiment.sync_batchnorm:
+        synchronise_norms(model)
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
-    task = kind(model, experiment, loaders.info, loaders.train, watched)
-    planned = folder.read_config().epochs if done else None
-    folder.create(experiment)
+    task = kind(laid_out_for(machine, model), experiment, loaders.info, loaders.train, loaders.watched)
+    nothing = (None, 0, None)
+    checkpoint, done, otherwise = agreed(_where_it_stands(folder, experiment) if world.writes else nothing)
+    planned = agreed(folder.read_config().epochs if done else None)
+    if world.writes:
+        folder.create(experiment)
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, part, kind, planned, otherwise)
+    history = History(folder.metrics, loaders.part, kind, planned, otherwise, world.writes)
     with quiet_lightning(), _interruptible():
-        trainer = _trainer(experiment, folder, history, machine)
+        trainer = _trainer(order, folder, history, machine, world)
         trainer.fit(task, ckpt_path=checkpoint if done else None)
-
+    leave()
+    if not world.writes:
+        return {}
     report = task.test(loaders.test, machine, history.rows)
     network, steps = task.scored_model, task.steps_per_epoch
-    return finish(folder, experiment, loaders.info, network, report, history, machine, steps, paper)
+    shared = described(experiment, world.processes, world.nodes)
+    return finish(folder, experiment, loaders.info, network, report, history, machine, steps, order.paper, shared)
 
 
 def _where_it_stands(folder: RunFolder, experiment: Experiment) -> tuple[Path | None, int, str | None]:
@@ -109,24 +165,30 @@ def _where_it_stands(folder: RunFolder, experiment: Experiment) -> tuple[Path | 
     return None, 0, None
 
 
-def _trainer(experiment: Experiment, folder: RunFolder, history: History, machine: Machine) -> Trainer:
+def _trainer(order: _Order, folder: RunFolder, history: History, machine: Machine, world: World) -> Trainer:
+    e = order.experiment
+    callbacks: list[Callback] = [StepSeed(e.seed), history]
+    if world.writes:
+        callbacks.append(RunProgress(history, e.batch_size, described(e, world.processes, world.nodes)))
+    callbacks.append(SaveCheckpoint(folder.checkpoint))
+    if world.writes and order.after_epoch is not None:
+        callbacks.append(TellEpoch(history, order.after_epoch))
+    # Alone it is a plain process, also where a cluster's variables would make Lightning look for others and requeue.
+    environment = world.environment or LightningEnvironment()
     return Trainer(
         accelerator="gpu" if machine.device.type == "cuda" else "cpu",
-        devices=1,
+        devices=world.devices,
+        num_nodes=world.nodes,
+        strategy=world.strategy() if world.processes > 1 else "auto",
         precision=LIGHTNING_PRECISION[machine.precision],  # type: ignore[arg-type]
         benchmark=machine.device.type == "cuda",
-        max_epochs=experiment.epochs,
+        max_epochs=e.epochs,
+        accumulate_grad_batches=e.accumulate,
         num_sanity_val_steps=0,
-        gradient_clip_val=experiment.gradient_clip or None,
-        callbacks=[
-            StepSeed(experiment.seed),
-            history,
-            RunProgress(history, experiment.batch_size),
-            SaveCheckpoint(folder.checkpoint),
-        ],
+        gradient_clip_val=e.gradient_clip or None,
+        callbacks=callbacks,
         logger=TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="", default_hp_metric=False),
-        # a plain process, also where a cluster's variables would make Lightning look for others and requeue by itself
-        plugins=[RunCheckpointIO(experiment), LightningEnvironment()],
+        plugins=[RunCheckpointIO(e), environment],
         default_root_dir=folder.path,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -45,7 +45,7 @@ def test_large_images_are_resized_then_cropped_for_testing(tmp_path):
 def test_validation_of_large_images_is_disjoint_and_not_augmented(tmp_path):
     splits = load_data(DataRequest("folder", root=write_folder(tmp_path), size=32, validation=0.34))
     assert (len(splits.train), len(splits.validation)) == (8, 4)
-    assert not set(splits.train.samples) & set(splits.validation.samples)
+    assert not set(splits.train.rows) & set(splits.validation.rows)
     assert torch.equal(splits.validation[0][0], splits.validation[0][0])
 
 

@@ -120,24 +120,57 @@ def test_an_epoch_set_after_the_iterator_was_made_counts():
     assert same(list(iterator), batches(dataset, epoch=7))
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_distributed_processes_share_the_training_batches(processes):
-    def requests(rank, train):
-        return list(BatchSampler(22, 4, train, 5, rank, processes))
-
-    alone = {tuple(r.indices.tolist()): r.seed for r in BatchSampler(22, 4, True, 5)}
-    parts = [requests(rank, True) for rank in range(processes)]
-    assert {len(part) for part in parts} == {5 // processes}
-    taken = [tuple(r.indices.tolist()) for part in parts for r in part]
-    assert len(set(taken)) == len(taken)
-    assert all(alone[tuple(r.indices.tolist())] == r.seed for part in parts for r in part)
-    for rank in range(processes):
-        assert [len(r.indices) for r in requests(rank, False)] == [4, 4, 4, 4, 4, 2]
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_distributed_processes_share_every_training_batch(accumulate):
+    alone = list(BatchSampler(22, 8, True, 5, accumulate=accumulate))
+    parts = [list(BatchSampler(22, 8, True, 5, rank, 2, accumulate=accumulate)) for rank in range(2)]
+    assert len(alone) == len(parts[0]) == len(parts[1]) == 2 * accumulate
+    for whole, *shares in zip(alone, *parts, strict=True):
+        assert all(torch.equal(share.indices, whole.indices) and share.seed == whole.seed for share in shares)
+        assert torch.equal(torch.cat([share.indices[share.rows] for share in shares]), whole.indices)
+        assert [len(share.indices[share.rows]) for share in shares] == [4 // accumulate] * 2
 
 
-def test_every_distributed_process_gets_a_batch_of_a_tiny_set():
-    for rank in range(4):
-        assert len(list(BatchSampler(6, 4, True, 0, rank, 4))) == 1
+def test_distributed_processes_share_the_test_part_without_loss():
+    parts = [list(BatchSampler(21, 4, False, 5, rank, 3)) for rank in range(3)]
+    assert [len(part) for part in parts] == [6, 5, 5]  # the last batch has one sample
+    assert [len(BatchSampler(21, 4, False, 5, rank, 3)) for rank in range(3)] == [6, 5, 5]
+    taken = torch.cat([request.indices[request.rows] for part in parts for request in part])
+    assert sorted(taken.tolist()) == list(range(21))
+
+
+@pytest.mark.parametrize("kind", [image_tensors, Sequences])
+def test_shares_of_a_batch_are_augmented_as_the_whole(kind, monkeypatch):
+    dataset = kind(augment=Jitter(1, mirror=True))
+    whole = batches(dataset)
+    shares = []
+    for rank in range(2):
+        place = SimpleNamespace(
+            is_available=lambda: True,
+            is_initialized=lambda: True,
+            get_rank=lambda rank=rank: rank,
+            get_world_size=lambda: 2,
+        )
+        monkeypatch.setattr(loaders_module, "distributed", place)
+        shares.append(batches(dataset))
+        assert same(whole, batches(dataset, alone=True))
+    together = [(torch.cat([a, b], 1), torch.cat([k, m])) for (a, k), (b, m) in zip(*shares, strict=True)]
+    assert same(whole, together)
+
+
+def test_a_tiny_set_is_shared_out_equally():
+    found = [[r.indices[r.rows] for r in BatchSampler(7, 8, True, 0, rank, 2, accumulate=2)] for rank in range(2)]
+    assert [[len(rows) for rows in part] for part in found] == [[1, 1], [1, 1]]
+    assert len(torch.cat([rows for part in found for rows in part]).unique()) == 4
+
+
+@pytest.mark.parametrize(
+    ("length", "batch_size", "processes", "accumulate"), [(20, 6, 4, 1), (20, 6, 1, 4), (3, 4, 4, 1)]
+)
+def test_batches_that_cannot_be_shared_out(length, batch_size, processes, accumulate):
+    with pytest.raises(ValueError, match=r"cannot be shared out equally .* a multiple of 4, e\.g\. [48]\."):
+        BatchSampler(length, batch_size, True, 0, 0, processes, accumulate=accumulate)
+    assert len(BatchSampler(length, batch_size, False, 0, 0, processes, accumulate=accumulate)) > 0
 
 
 def test_takes_its_share_from_the_running_process_group(monkeypatch):
@@ -146,7 +179,8 @@ def test_takes_its_share_from_the_running_process_group(monkeypatch):
     )
     monkeypatch.setattr(loaders_module, "distributed", group)
     sampler = make_loader(image_tensors(), batch_size=4, train=True, temporal=True).sampler
-    assert (sampler.rank, sampler.processes, len(sampler)) == (1, 2, 2)
+    assert (sampler.rank, sampler.processes, len(sampler)) == (1, 2, 5)
+    assert next(iter(sampler)).rows == slice(2, 4)
 
 
 def test_a_plain_torch_loader_works_too():

@@ -22,6 +22,7 @@ T steps, B batch, D latents, k outputs per latent. Everything here is time first
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 from saccade.models.fsvae.layers import LayerStream, MakeNeuron, SpikingLinear, vae_neuron
 from saccade.nn.attention.contract import check_positive
+from saccade.nn.together import draw_rows
 
 ALPHA = 2.0  # the norms of both MLPs scale by 2 * threshold, so that enough of the k outputs fire
 
@@ -54,7 +56,7 @@ class AutoregressiveBernoulli(nn.Module):
 
     def draw_index(self, steps: int, batch: int, device: torch.device) -> Tensor:
         """Which of the k outputs is picked, uniformly: integers [T, B, D]."""
-        return torch.randint(self.k, (steps, batch, self.latent), device=device)
+        return draw_rows(lambda rows: torch.randint(self.k, (steps, rows, self.latent), device=device), batch, dim=1)
 
 
 class Posterior(AutoregressiveBernoulli):
@@ -145,7 +147,8 @@ class Prior(AutoregressiveBernoulli):
             spikes = stream.step(before[t])
             if t in guessed:
                 rate = spikes.unflatten(-1, (self.latent, self.k)).mean(-1)
-                before[t + 1] = (rate + 1e-3 * torch.randn_like(rate) > 0.5).to(before.dtype)
+                noise = draw_rows(partial(_noise, rate), len(rate))
+                before[t + 1] = (rate + 1e-3 * noise > 0.5).to(before.dtype)
         return before
 
     @torch.no_grad()
@@ -166,6 +169,10 @@ class Prior(AutoregressiveBernoulli):
         for t in range(steps):
             z[t + 1] = pick(stream.step(z[t]).unflatten(-1, (self.latent, self.k)), index[t])
         return z[1:]
+
+
+def _noise(like: Tensor, rows: int) -> Tensor:
+    return torch.randn(rows, *like.shape[1:], dtype=like.dtype, device=like.device)
 
 
 def pick(outputs: Tensor, index: Tensor) -> Tensor:

@@ -12,24 +12,26 @@ if TYPE_CHECKING:
 
 
 @styled
-def ablation_figure(accuracies: Mapping[str, Sequence[float]]) -> Figure:
-    """Test accuracy after the last epoch.
+def ablation_figure(scores: Mapping[str, Sequence[float]], score: str = "accuracy") -> Figure:
+    """Test score after the last epoch.
 
     Args:
-        accuracies: variant -> percent for every seed; the first is the baseline, whose mean goes through all rows.
+        scores: variant -> percent, or error, for every seed; the first is the baseline, whose mean goes through all.
+        score: "accuracy" or "reconstruction".
     """
-    figure, axes = new_figure(6.4, 0.9 + 0.34 * len(accuracies))
+    figure, axes = new_figure(6.4, 0.9 + 0.34 * len(scores))
     axis = axes[0, 0]
-    means = [sum(values) / len(values) for values in accuracies.values()]
+    means = [sum(values) / len(values) for values in scores.values()]
     axis.axvline(means[0], color=LINE, linewidth=1.2, zorder=0)
-    for row, (values, mean) in enumerate(zip(accuracies.values(), means, strict=True)):
+    for row, (values, mean) in enumerate(zip(scores.values(), means, strict=True)):
         heights = [row + 0.09 * (seed - (len(values) - 1) / 2) for seed in range(len(values))]  # none hides another
         axis.plot(values, heights, "o", color=SERIES[0], markersize=5, alpha=0.55, markeredgewidth=0)
         axis.plot([mean, mean], [row - 0.3, row + 0.3], color=SERIES[1], linewidth=2.2)
-    axis.set_yticks(range(len(accuracies)), list(accuracies))
-    axis.set_ylim(len(accuracies) - 0.5, -0.5)
+    axis.set_yticks(range(len(scores)), list(scores))
+    axis.set_ylim(len(scores) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0, labelcolor=INK)
     axis.grid(True, axis="x")
-    axis.set_xlabel("test accuracy after the last epoch, % (dots: seeds; bars: means; line: mean of the first row)")
+    name = "accuracy after the last epoch, %" if score == "accuracy" else "reconstruction error after the last epoch"
+    axis.set_xlabel(f"test {name} (dots: seeds; bars: means; line: mean of the first row)")
     axis.xaxis.label.set_size(8.5)
     return figure

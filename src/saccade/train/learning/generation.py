@@ -18,12 +18,14 @@ from torch.nn import functional as F
 from saccade.data import BatchLoader, DataInfo, draw_seed
 from saccade.models.fsvae import FSVAE, VAEOutput, kl_bernoulli, mmd_psp
 from saccade.models.network import SpikingNetwork
-from saccade.train.autoencoder import SIDE, load_autoencoder, shipped_autoencoders
+from saccade.nn.together import summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
+from saccade.train.evaluate import at_least_float32
 from saccade.train.firing import FiringMeter
-from saccade.train.frechet import fit_gaussian, frechet_distance
-from saccade.train.learning import CHOICE, FinalScores, LearningTask, cut_short, epochs_done
+from saccade.train.images.autoencoder import SIDE, load_autoencoder, shipped_autoencoders
+from saccade.train.images.frechet import fit_gaussian, frechet_distance
+from saccade.train.learning.task import CHOICE, FinalScores, LearningTask, cut_short, epochs_done
 
 DIVERGENCES = {"mmd": (mmd_psp, 1.0), "kld": (kl_bernoulli, 1e-4)}
 SCHEDULED = (0.1, 0.3)
@@ -42,8 +44,8 @@ def losses(output: VAEOutput, images: Tensor, divergence: str) -> tuple[Tensor, 
         divergence: "mmd" or "kld".
     """
     measure, weight = DIVERGENCES[divergence]
-    error = F.mse_loss(output.reconstruction.float(), images)
-    return error, weight * measure(output.q.float(), output.p.float())
+    reconstruction, q, p = map(at_least_float32, (output.reconstruction, output.q, output.p))
+    return F.mse_loss(reconstruction, images), weight * measure(q, p)
 
 
 class GenerationTask(LearningTask):
@@ -81,6 +83,7 @@ class GenerationTask(LearningTask):
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
+        self.scores.pool()
         self.check_finite(torch.tensor(self.scores.reconstruction), "loss")
 
     def measured(self) -> tuple[float | None, ...]:
@@ -119,6 +122,11 @@ class GenerationScores:
         self.sums = self.sums.to(parts.device) + parts * len(images)
         self.samples += len(images)
 
+    def pool(self) -> None:
+        """Add up what all processes of a run have counted."""
+        *sums, samples = summed(*self.sums, self.samples)
+        self.sums, self.samples = torch.tensor(sums, dtype=torch.float64), int(samples)
+
     @property
     def reconstruction(self) -> float:
         """Mean squared error of pixels in [-1, 1]."""
@@ -151,7 +159,7 @@ def score_images(
     scores = GenerationScores(experiment.loss)
     with FiringMeter(model) as meter:
         for images in images_of(batches):
-            images = images.to(machine.device)
+            images = images.to(machine.device, machine.dtype)
             with autocast(machine):
                 output = model(images)
             scores.update(output, images)

@@ -15,10 +15,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from saccade.data import BatchLoader, DataInfo
 from saccade.models.network import SpikingNetwork
+from saccade.nn.together import share_buffers, summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.firing import FiringMeter
-from saccade.train.schedule import learning_rate_factor
+from saccade.train.learning.schedule import learning_rate_factor
 
 #: what every result says of itself
 CHOICE = "the last epoch's; no epoch was chosen by its score"
@@ -59,7 +60,7 @@ class LearningTask(LightningModule):
         model: the network.
         experiment: how to learn.
         info: the data set.
-        train_batches: what is learned from; its length is that of an epoch.
+        train_batches: what is learned from; its length is that of an epoch, times `accumulate`.
         watched: what is scored after every epoch: the validation part, or the test part where there is none.
     """
 
@@ -81,6 +82,8 @@ class LearningTask(LightningModule):
             if experiment.ema_decay
             else None
         )
+        if self.average is not None:
+            self.average.requires_grad_(False)  # else DDP would wait for its gradients
         self.experiment = experiment
         self.info = info
         self.train_batches = train_batches
@@ -90,7 +93,7 @@ class LearningTask(LightningModule):
             torch.compile(lambda x: self.model(x), dynamic=False) if experiment.compile else self.model.__call__
         )
         self.meter = FiringMeter(self.scored_model)
-        self.steps_per_epoch = len(train_batches)
+        self.steps_per_epoch = len(train_batches) // experiment.accumulate
         self.start_epoch()
 
     def measured(self) -> tuple[float | None, ...]:
@@ -143,14 +146,16 @@ class LearningTask(LightningModule):
         ):
             group["lr"] = peak * factor(schedule.last_epoch)
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        if self.average is not None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+        if self.average is not None and (index + 1) % self.experiment.accumulate == 0:
             self.average.update_parameters(self.model)
 
     def on_train_epoch_start(self) -> None:
         self.start_epoch()
 
     def on_validation_epoch_start(self) -> None:
+        share_buffers(self)  # what is scored and saved is the same in every process
+        self.pool()
         self.check_finite(self.train_loss, "loss")
         # Neurons hide it: what is not a number fires no spike, and the loss of a silent network is finite.
         self.check_finite(torch.stack([p.detach().abs().max() for p in self.model.parameters()]).max(), "weights")
@@ -158,6 +163,7 @@ class LearningTask(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.meter.__exit__(None, None, None)
+        self.meter.pool()
 
     @property
     def train_loss(self) -> Tensor:
@@ -168,6 +174,11 @@ class LearningTask(LightningModule):
         """Forget the losses of the epoch before."""
         self._loss: Tensor = torch.zeros((), dtype=torch.float64)
         self._samples = 0
+
+    def pool(self) -> None:
+        """Add up the losses of all processes."""
+        loss, samples = summed(self._loss, self._samples)
+        self._loss, self._samples = torch.tensor(loss, dtype=torch.float64), int(samples)
 
     def count_loss(self, loss: Tensor, samples: int, index: int) -> None:
         """Add up a batch's loss, and stop where it is not finite."""

@@ -18,7 +18,7 @@ from saccade.atomic import replacing
 from saccade.data.loaders import BatchLoader
 from saccade.errors import require
 from saccade.files import read_object, sha256_of, write_object
-from saccade.train.schedule import learning_rate_factor
+from saccade.train.learning.schedule import learning_rate_factor
 
 INSTRUMENTS = Path(__file__).parent / "instruments"
 CHANNELS = (16, 32, 64, 64)
@@ -59,9 +59,9 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def features(self, batches: Iterable[Tensor]) -> Iterable[Tensor]:
         """Latents of batches of images [B, C, 32, 32], batch by batch, on the autoencoder's device."""
-        device = next(self.parameters()).device
+        weight = next(self.parameters())
         for images in batches:
-            yield self.encode(images.to(device))
+            yield self.encode(images.to(weight))
 
 
 def _halve(a: int, b: int) -> list[nn.Module]:

@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from saccade.train.callbacks import History
-from saccade.train.learning import LearningTask, epochs_done
+from saccade.train.learning.task import LearningTask, epochs_done
+from saccade.train.running.callbacks import History
 
 
 class RunProgress(Callback):
@@ -19,9 +19,10 @@ class RunProgress(Callback):
     Must come after `History`, whose rows it prints.
     """
 
-    def __init__(self, history: History, batch_size: int) -> None:
+    def __init__(self, history: History, batch_size: int, shared: dict[str, Any]) -> None:
         self.history = history
         self.batch_size = batch_size
+        self.shared = shared
         self.console = Console()
         self.bar: Progress | None = None
 
@@ -34,6 +35,12 @@ class RunProgress(Callback):
         )
         if self.history.otherwise:
             self._say(f"Note: {self.history.otherwise[-1]}.")
+        if self.shared["processes"] > 1 or e.accumulate > 1:
+            s = self.shared
+            self._say(
+                f"batches of {e.batch_size} over {s['processes']} processes on {s['nodes']} machines in {e.accumulate} "
+                f"parts; {s['learning_rate_is']}; batch norm sees {s['batch_norm_sees']}"
+            )
         if self.history.extended:
             self._say(f"The run was {self.history.extended}: {trainer.optimizers[0].param_groups[0]['lr']:.3g} now.")
         if self.console.is_terminal:
@@ -62,11 +69,12 @@ class RunProgress(Callback):
             return
         assert isinstance(pl_module, LearningTask)
         self._shown = now
-        rate = (batch_idx + 1) * self.batch_size / (now - self._start)
+        done = (batch_idx + 1) // pl_module.experiment.accumulate
+        rate = done * self.batch_size / (now - self._start)
         epoch = epochs_done(trainer)
         self.bar.update(
             self.task,
-            completed=epoch * pl_module.steps_per_epoch + batch_idx + 1,
+            completed=epoch * pl_module.steps_per_epoch + done,
             epoch=epoch + 1,
             now=f"{pl_module.glance()}  {rate:.0f}/s",
         )

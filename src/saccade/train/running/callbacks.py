@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from saccade.atomic import write_text
 from saccade.data import draw_seed
-from saccade.train.learning import LearningTask, epochs_done
+from saccade.train.learning.task import LearningTask, epochs_done
 
 
 class StepSeed(Callback):
@@ -42,12 +43,20 @@ class History(Callback):
         task: whose numbers are kept.
         planned: epochs that the run in the folder was to have until now; None: there is none.
         otherwise: what is different from the machine that the run was on until now, in words.
+        writes: whether this process is the one that writes the file.
     """
 
     def __init__(
-        self, path: Path, part: str, task: type[LearningTask], planned: int | None = None, otherwise: str | None = None
+        self,
+        path: Path,
+        part: str,
+        task: type[LearningTask],
+        planned: int | None = None,
+        otherwise: str | None = None,
+        writes: bool = True,
     ) -> None:
         self.path = path
+        self.writes = writes
         self.part = part
         measured = [column.format(part=part) for column in task.columns]
         self.columns = ["epoch", *measured, "lr", "firing_rate", "seconds"]
@@ -102,6 +111,8 @@ class History(Callback):
 
     def write(self) -> None:
         """Write the table as it stands."""
+        if not self.writes:
+            return
         text = io.StringIO()
         table = csv.DictWriter(text, self.columns, lineterminator="\n")
         table.writeheader()
@@ -130,10 +141,21 @@ class History(Callback):
 
 
 class SaveCheckpoint(Callback):
-    """Saves the checkpoint to resume from at the end of every epoch. Must be the last callback."""
+    """Saves the checkpoint to resume from at the end of every epoch. Must come after all that changes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trainer.save_checkpoint(self.path)
+
+
+class TellEpoch(Callback):
+    """Calls a function with every new row of the table of epochs, after the checkpoint that holds it was saved."""
+
+    def __init__(self, history: History, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.history = history
+        self.tell = tell
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.tell(dict(self.history.rows[-1]))

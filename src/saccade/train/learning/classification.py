@@ -9,10 +9,11 @@ from torch import Tensor
 
 from saccade.data import BatchLoader, DataInfo, cutout, mix_batch
 from saccade.models.network import SpikingNetwork
+from saccade.nn.together import all_rows, own_rows, summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
-from saccade.train.evaluate import Scoreboard, Scores, evaluate
-from saccade.train.learning import CHOICE, FinalScores, LearningTask, cut_short
+from saccade.train.evaluate import Scoreboard, Scores, at_least_float32, evaluate
+from saccade.train.learning.task import CHOICE, FinalScores, LearningTask, cut_short
 from saccade.train.losses import build_loss
 
 OPTIMISTIC = "maximum over epochs, optimistic"
@@ -39,7 +40,7 @@ class ClassificationTask(LearningTask):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         x, target = self._mixed(*batch)
-        logits = self.train_forward(x).float()
+        logits = at_least_float32(self.train_forward(x))
         loss = self.loss(logits, target)
         self._count_hits(logits.detach(), target)
         self.count_loss(loss, logits.shape[1], index)
@@ -51,7 +52,7 @@ class ClassificationTask(LearningTask):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         x, labels = batch
-        self.board.update(self.scored_model(x).float(), labels)
+        self.board.update(at_least_float32(self.scored_model(x)), labels)
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
@@ -101,12 +102,19 @@ class ClassificationTask(LearningTask):
         super().start_epoch()
         self._hits: Tensor = torch.zeros((), dtype=torch.float64)
 
+    def pool(self) -> None:
+        super().pool()
+        self._hits = torch.tensor(summed(self._hits)[0], dtype=torch.float64)
+
     def _mixed(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         e, batch_dim = self.experiment, x.ndim - 4
-        x = cutout(x, e.cutout, batch_dim)
-        if e.mix == "none":
+        if not e.cutout and e.mix == "none":
             return x, labels
-        return mix_batch(x, labels, self.num_classes, e.mix, e.mix_alpha, e.mix_probability, batch_dim)
+        # Of the whole batch: its draws belong to all processes, and the partner of a sample may be in another one.
+        x, target = cutout(all_rows(x, batch_dim), e.cutout, batch_dim), all_rows(labels)
+        if e.mix != "none":
+            x, target = mix_batch(x, target, self.num_classes, e.mix, e.mix_alpha, e.mix_probability, batch_dim)
+        return own_rows(x, batch_dim), own_rows(target)
 
     def _count_hits(self, logits: Tensor, target: Tensor) -> None:
         predicted = logits.mean(0).argmax(-1)

@@ -11,12 +11,12 @@ from saccade.data import DataInfo
 from saccade.files import write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.weights import save_weights
-from saccade.train import provenance
-from saccade.train.callbacks import History
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
-from saccade.train.learning import FinalScores
-from saccade.train.run_folder import RunFolder
+from saccade.train.learning.task import FinalScores
+from saccade.train.running import provenance
+from saccade.train.running.callbacks import History
+from saccade.train.running.run_folder import RunFolder
 
 
 def finish(
@@ -29,6 +29,7 @@ def finish(
     machine: Machine,
     steps_per_epoch: int,
     paper: Mapping[str, Any] | None,
+    shared: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write weights.safetensors, card.json and, last, result.json, which marks the run as finished."""
     origin = {
@@ -45,6 +46,7 @@ def finish(
         "steps": experiment.steps,
         "data": {"name": info.name, "note": info.note, "classes": list(info.class_names)},
         "score": {**report.score, **extended},
+        "batches": dict(shared),
         **origin,
     }
     if experiment.code is not None:
@@ -65,7 +67,7 @@ def finish(
         # the median over epochs: the first one carries compilation and warm-up
         "seconds_per_step": median(history.step_seconds),
         "seconds_per_step_by_epoch": list(history.step_seconds),
-        "batch_size": experiment.batch_size,
+        **shared,
         "steps_per_epoch": steps_per_epoch,
         "epochs": experiment.epochs,
         **extended,
