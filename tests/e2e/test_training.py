@@ -12,10 +12,11 @@ import torch
 from saccade.cli import main
 from saccade.files import read_object as read
 from saccade.models.weights import load_weights
-from saccade.train import learning, schedule
 from saccade.train.build import build_loaders
-from saccade.train.run_folder import RunFolder
-from saccade.train.task import ClassificationTask
+from saccade.train.learning import schedule
+from saccade.train.learning import task as learning
+from saccade.train.learning.classification import ClassificationTask
+from saccade.train.running.run_folder import RunFolder
 
 TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]
 

@@ -19,19 +19,19 @@ from saccade import ops
 from saccade.nn.synchronised import synchronise_norms
 from saccade.nn.together import agreed
 from saccade.train.build import build_loaders, build_model, check_names, generates
-from saccade.train.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
 from saccade.train.check import check_experiment
-from saccade.train.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine, laid_out_for
-from saccade.train.generation import GenerationTask
-from saccade.train.launch import launch
-from saccade.train.processes import World, described, find_world, joined, leave
-from saccade.train.progress import RunProgress
-from saccade.train.quiet import quiet_lightning
-from saccade.train.result import finish
-from saccade.train.run_folder import RunFolder, default_run_dir, open_run
-from saccade.train.task import ClassificationTask
+from saccade.train.learning.classification import ClassificationTask
+from saccade.train.learning.generation import GenerationTask
+from saccade.train.running.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
+from saccade.train.running.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
+from saccade.train.running.launch import launch
+from saccade.train.running.processes import World, described, find_world, joined, leave
+from saccade.train.running.progress import RunProgress
+from saccade.train.running.quiet import quiet_lightning
+from saccade.train.running.result import finish
+from saccade.train.running.run_folder import RunFolder, default_run_dir, open_run
 
 #: what Lightning calls our precisions
 LIGHTNING_PRECISION = {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}

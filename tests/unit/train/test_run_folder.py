@@ -10,9 +10,9 @@ import torch
 
 from saccade.atomic import remove_leftovers, replacing, write_text
 from saccade.files import read_object, write_object
-from saccade.train.checkpoint import MARK, CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.config import Experiment
-from saccade.train.run_folder import default_run_dir, open_run
+from saccade.train.running.checkpoint import MARK, CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
+from saccade.train.running.run_folder import default_run_dir, open_run
 
 E = Experiment(recipe="r", model="m", data="d")
 
