@@ -96,7 +96,8 @@ def pictures(part: dict[str, Any]) -> str:
     ours = rates["saccade, shards"]["median"]
     where = part["origin"]["hardware"]
     return (
-        f"### Pictures at 224 x 224\n\n{table(rows)}\n\n{part['pictures']}; seconds of the process's own time; five passes in turn, median.\n\n"
+        f"### Pictures at 224 x 224\n\n{table(rows)}\n\n{part['pictures']}; seconds of the process's own time, five "
+        "passes in turn, median.\n\n"
         "### ImageNet on H200 GPUs, by a model\n\n`imagenet-dta`, batches of 128 on each GPU. Nothing of this was run."
         "\n\n"
         f"{table(imagenet_rows(ours))}\n\n{table(rate_rows(ours, where))}"
