@@ -324,15 +324,16 @@ def make_pictures(folder: Path, count: int) -> list[tuple[Path, int]]:
     """JPEG files about as large as ImageNet's: blurred noise of several scales."""
     draw, samples = np.random.default_rng(SEED), []
     for i in range(count):
+        label = i // 10 % 2
         layers = [
             np.asarray(Image.fromarray(draw.integers(256, size=(h, w, 3), dtype=np.uint8)).resize((500, 375)))
             for h, w in ((4, 6), (24, 32), (95, 125))
         ]
         image = Image.fromarray(np.mean(layers, axis=0).astype(np.uint8)).filter(ImageFilter.DETAIL)
-        path = folder / ("val" if i % 10 == 0 else "train") / "ab"[i % 2] / f"{i:04d}.jpg"
+        path = folder / ("val" if i % 10 == 0 else "train") / "ab"[label] / f"{i:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, quality=90)
-        samples.append((path, i % 2))
+        samples.append((path, label))
     return samples
 
 
