@@ -69,14 +69,15 @@ def test_killed_workers_and_a_killed_driver_change_nothing(tmp_path):
 
 
 def ray_workers():
-    """Processes of Ray that belong to this test: those that know its mark."""
+    """Processes of Ray that belong to this test, which know its mark, and do work; not the agents of its raylet."""
     mark = f"SACCADE_TEST={os.getpid()}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            name = (entry / "cmdline").read_bytes()
+            name = (entry / "cmdline").read_bytes().rstrip(b"\0 ")
             state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if name.startswith(b"ray::") and state != "Z" and mark in (entry / "environ").read_bytes().split(b"\0"):
+            works = name.startswith(b"ray::") and not name.endswith(b"Agent")
+            if works and state != "Z" and mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
 
