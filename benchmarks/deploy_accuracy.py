@@ -24,7 +24,7 @@ from saccade.bench.timing import environment
 from saccade.engines.inference.assemble import SLICES
 from saccade.models.weights import load_weights
 from saccade.train.build import build_loaders
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.run_folder import RunFolder
 
 RESULT = Path(__file__).parent / "results" / "deploy_accuracy.json"
 

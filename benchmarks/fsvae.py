@@ -25,7 +25,7 @@ from saccade.atomic import write_text
 from saccade.bench.timing import environment, interleave, keep_heap, summary
 from saccade.models.fsvae import FSVAE, Posterior
 from saccade.models.fsvae.latent import pick
-from saccade.train.generation import losses
+from saccade.train.learning.generation import losses
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
 import fsvae_prefix as plain

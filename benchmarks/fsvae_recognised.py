@@ -27,7 +27,7 @@ from saccade.atomic import write_text
 from saccade.data import DataRequest, ImageTensors, load_data
 from saccade.models.fsvae import FSVAE
 from saccade.models.weights import load_weights
-from saccade.train.autoencoder import SIDE, Autoencoder, load_autoencoder
+from saccade.train.images.autoencoder import SIDE, Autoencoder, load_autoencoder
 
 NEIGHBOURS, SAMPLES, BATCH, SEED = 5, 5000, 250, 0
 

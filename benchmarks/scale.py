@@ -37,7 +37,7 @@ from marked import alive, children_of, cluster, environment, free_port, nodes_in
 from pages import ROOT
 from saccade.atomic import write_text
 from saccade.data import DataRequest, load_data, make_loader, write_shards
-from saccade.train import provenance
+from saccade.train.running import provenance
 
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 SACCADE = (sys.executable, "-m", "saccade")

@@ -2,9 +2,9 @@
 
     python benchmarks/train_autoencoder.py mnist --data-root DIR
 
-Writes NAME.safetensors and NAME.json (the card) into src/saccade/train/instruments. The card holds the reconstruction
-error on the test part and two distances that calibrate the instrument: training part against test part, which nothing
-that is drawn should beat by much, and uniform noise against test part.
+Writes NAME.safetensors and NAME.json (the card) into src/saccade/train/images/instruments. The card holds the
+reconstruction error on the test part and two distances that calibrate the instrument: training part against test part,
+which nothing that is drawn should beat by much, and uniform noise against test part.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade.data import BatchLoader, DataRequest, load_data, make_loader
-from saccade.train import provenance
-from saccade.train.autoencoder import INSTRUMENTS, SIDE, Autoencoder, save_autoencoder, train_autoencoder
-from saccade.train.frechet import fit_gaussian, frechet_distance
-from saccade.train.generation import images_of
+from saccade.train.images.autoencoder import INSTRUMENTS, SIDE, Autoencoder, save_autoencoder, train_autoencoder
+from saccade.train.images.frechet import fit_gaussian, frechet_distance
+from saccade.train.learning.generation import images_of
+from saccade.train.running import provenance
 
 BATCH, SEED = 125, 0
 

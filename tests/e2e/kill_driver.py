@@ -22,7 +22,7 @@ import torch
 import saccade.models.weights
 import saccade.train.run
 from saccade.cli import main
-from saccade.train.task import ClassificationTask
+from saccade.train.learning.classification import ClassificationTask
 
 
 def die() -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from saccade.cli import main
 from saccade.models.weights import load_weights
-from saccade.train import generation, learning, schedule
+from saccade.train.learning import generation, schedule
+from saccade.train.learning import task as learning
 
 SIDE, STEPS = 16, 6
 TINY = f"--data folder --image-size {SIDE} --steps {STEPS} --batch-size 4 --width 0.25 --device cpu".split()

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 
 from saccade.cli import main
 from saccade.train.config import Experiment
-from saccade.train.processes import find_world
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.processes import find_world
+from saccade.train.running.run_folder import RunFolder
 
 DRIVER = Path(__file__).with_name("rank_driver.py")
 #: of the event sets one; benchmarks/scale.py runs all

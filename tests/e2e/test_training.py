@@ -12,10 +12,11 @@ import torch
 from saccade.cli import main
 from saccade.files import read_object as read
 from saccade.models.weights import load_weights
-from saccade.train import learning, schedule
 from saccade.train.build import build_loaders
-from saccade.train.run_folder import RunFolder
-from saccade.train.task import ClassificationTask
+from saccade.train.learning import schedule
+from saccade.train.learning import task as learning
+from saccade.train.learning.classification import ClassificationTask
+from saccade.train.running.run_folder import RunFolder
 
 TINY = ["--model", "fashion_net", "--width", "0.05", "--attention", "tcja", "--max-batches", "2"]
 
@@ -46,6 +47,7 @@ def test_the_folder_holds_what_is_promised(run_dir):
         "resume.ckpt",
         "resume.before.ckpt",
         "tensorboard",
+        ".lock",
     }
     assert json.loads((run_dir / "config.json").read_text())["width"] == 0.05
     assert list((run_dir / "tensorboard").glob("events.out.tfevents.*"))

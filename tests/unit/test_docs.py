@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from saccade import list_attention, list_models
 from saccade.cli import VERBS
 from saccade.recipes import Experiment
 
@@ -80,3 +81,10 @@ def test_commands_have_verbs_and_options_that_exist(page):
             option = word.partition("=")[0]
             if option.startswith("--") and option != "--help":
                 assert option in options(verb), (verb, option)
+
+
+def test_the_readme_names_every_module_and_network():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (attention|networks) \| (.*) \|$", readme, re.MULTILINE))
+    named = {row: set(re.findall(r"`(\w+)`", text)) for row, text in rows.items()}
+    assert named == {"attention": set(list_attention()), "networks": set(list_models())}

@@ -18,8 +18,8 @@ from torch import Tensor
 from saccade import ops
 from saccade.nn import LIF, PLIF
 from saccade.ops import LIFSpec, lif
-from saccade.ops import threads as ops_threads
 from saccade.ops.lif import BACKENDS, active_backends, cpu
+from saccade.ops.plumbing import threads as ops_threads
 
 needs_numba = pytest.mark.skipif(cpu.unavailable() is not None, reason=str(cpu.unavailable()))
 

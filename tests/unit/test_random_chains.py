@@ -1,8 +1,8 @@
 """Every engine equals the reference, in float64, on random chains.
 
-`SACCADE_EXAMPLES=20000 pytest tests/unit/test_random_chains.py` looks longer. Where an engine and the reference differ,
-the reference is compared with itself on an input moved by 1e-14: gradients through a channel whose variance is rounding
-noise, or past a tie of two maxima, are not defined better than that.
+`SACCADE_EXAMPLES=20000 pytest tests/unit/test_random_chains.py` and `benchmarks/random_chains.py` look longer. Where an
+engine and the reference differ, the reference is compared with itself on an input moved by 1e-14: gradients through a
+channel whose variance is rounding noise, or past a tie of two maxima, are not defined better than that.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from random_chains import Draw, Drawn
 from torch import Tensor, nn
 
 import saccade
+from random_chains import Draw, Drawn
 from saccade.engines.record import recorded
 from saccade.engines.streaming import gates_over_time
 from saccade.ops.lif import cpu
@@ -118,15 +118,20 @@ def check_inference(drawn: Drawn) -> None:
                 assert float((steps - expected).abs().max()) / scale < TOLERANCE, name
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 2**31))
-def test_every_engine_equals_the_reference(seed: int) -> None:
+def check(seed: int) -> None:
+    """A random network in training, with hooks and in inference, on every engine."""
     drawn = Draw(seed).network()
     check_training(Drawn(copy.deepcopy(drawn.net), drawn.x, []))
     if refused(lambda: by_modules(drawn.net.eval())(drawn.x)):
         return
     check_hooks(Drawn(drawn.net.eval(), drawn.x, drawn.hooked))
     check_inference(drawn)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**31))
+def test_every_engine_equals_the_reference(seed: int) -> None:
+    check(seed)
 
 
 def test_the_networks_are_not_trivial() -> None:

@@ -10,8 +10,8 @@ import torch
 
 import saccade.ops
 from saccade.nn import LIF
-from saccade.ops import reuse
 from saccade.ops.lif import cpu
+from saccade.ops.plumbing import reuse
 
 
 @pytest.fixture

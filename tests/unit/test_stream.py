@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -152,3 +154,12 @@ def test_a_module_that_may_look_at_other_steps_is_refused():
             saccade.stream(run)(x)
     Backwards.looks_at_steps = "own"
     assert saccade.stream(net)(x).shape == (2, 2)
+
+
+def test_the_page_runs():
+    page = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names: dict = {}
+    exec(code, names)
+    assert names["logits"].shape == (1, 10)
+    assert names["stream"].steps == 0

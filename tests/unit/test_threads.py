@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from saccade.ops import threads
+from saccade.ops.plumbing import threads
 
 
 @pytest.fixture(params=["openmp", "executor"])

@@ -17,7 +17,7 @@ from saccade import ops
 from saccade.nn import PLIF
 from saccade.ops import LIFSpec, lif
 from saccade.ops.lif import triton
-from saccade.ops.ran import say_once, take_ran
+from saccade.ops.plumbing.ran import say_once, take_ran
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytestmark = pytest.mark.skipif(triton.unavailable() is not None, reason=str(triton.unavailable()))

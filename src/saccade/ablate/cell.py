@@ -12,7 +12,7 @@ from saccade.ablate.folder import GridFolder
 from saccade.ablate.record import make_record
 from saccade.files import read_object, write_object
 from saccade.train.config import Experiment
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.run_folder import RunFolder
 
 #: called with every row of the run's table of epochs
 AfterEpoch = Callable[[dict[str, Any]], None]

@@ -29,7 +29,7 @@ from saccade.ablate.score import score_of
 from saccade.errors import require
 from saccade.files import write_object
 from saccade.plugins import run_file
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.run_folder import RunFolder
 
 #: deaths of worker or machine that a run survives
 DEATHS = 8

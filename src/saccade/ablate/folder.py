@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from saccade.ablate.grid import Cell
 from saccade.files import read_object, write_object
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.run_folder import RunFolder
 
 
 class GridFolder:

@@ -9,7 +9,7 @@ from typing import Any
 
 from saccade.ablate.score import score_of
 from saccade.files import read_object
-from saccade.train.run_folder import RunFolder
+from saccade.train.running.run_folder import RunFolder
 
 #: of where it ran, not of what was run
 PRIVATE = ("code", "data_root")

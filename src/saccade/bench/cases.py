@@ -15,6 +15,8 @@ from saccade.engines.inference import deploy
 from saccade.models import Classifier, create_model
 
 PRECISIONS = ("float", "exact", "fast", "int8")
+#: ways that call the network's modules one by one: neurons as a loop of steps, or as the reference has them
+MODULES = ("plain", "reference")
 #: how an inference is run: the plain way, the network itself, and deployed
 INFERENCE = ("plain", "saccade", *(f"deploy {p}" for p in PRECISIONS))
 #: how a training step is run; checkpointed: every block computed again in backward
@@ -81,18 +83,18 @@ SMALL = {
 
 def inference(case: Case, way: str) -> Callable[[], Tensor]:
     """One forward pass, as a call without arguments."""
-    model, x = case.build("reference" if way == "plain" else "auto").eval(), case.input()
+    model, x = case.build("reference" if way in MODULES else "auto").eval(), case.input()
     run: nn.Module = model
     if way == "plain":
         run = plain(model).eval()
-    elif way != "saccade":
+    elif way.startswith("deploy"):
         run = deploy(model, way.removeprefix("deploy "))
     return torch.inference_mode()(partial(run, x))
 
 
 def training(case: Case, way: str) -> Callable[[], Tensor]:
     """One training step (cross-entropy of the mean, SGD with momentum), as a call without arguments."""
-    model, x = case.build("reference" if way == "plain" else "auto"), case.input()
+    model, x = case.build("reference" if way in MODULES else "auto"), case.input()
     model.set_grad_checkpointing(way == "saccade checkpointed")
     run: nn.Module = plain(model) if way == "plain" else model
     labels = torch.arange(case.batch) % model.num_classes

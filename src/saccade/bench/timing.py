@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.train import provenance
+from saccade.train.running import provenance
 
 Case = Callable[[], object]
 Times = dict[str, list[float]]

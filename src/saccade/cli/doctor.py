@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
 
     from saccade import ops
     from saccade.data import CATALOG, default_root
-    from saccade.train import provenance
+    from saccade.train.running import provenance
 
     _section("Versions", [*provenance.versions().items(), ("commit", provenance.commit() or "not a git checkout")])
     _section("Devices", _devices())
@@ -44,7 +44,7 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> None:
 def _devices() -> list[tuple[str, str]]:
     import torch
 
-    from saccade.train.provenance import hardware
+    from saccade.train.running.provenance import hardware
 
     rows = [("cpu", hardware(torch.device("cpu")))]
     if not torch.cuda.is_available():

@@ -94,7 +94,7 @@ def _load(arguments: GenerateArguments) -> tuple[FSVAE, Experiment]:
 def _draw_samples(model: FSVAE, arguments: GenerateArguments, machine: Machine, out: Path) -> None:
     import torch
 
-    from saccade.train.gallery import samples
+    from saccade.train.images.gallery import samples
 
     torch.manual_seed(arguments.seed)
     save_grid(out / "samples.png", samples(model, arguments.count, machine), COLUMNS)
@@ -106,8 +106,8 @@ def _draw_from_images(
 ) -> None:
     import torch
 
-    from saccade.train.gallery import interpolations, reconstructions
-    from saccade.train.generation import first_images
+    from saccade.train.images.gallery import interpolations, reconstructions
+    from saccade.train.learning.generation import first_images
 
     images = first_images(test, max(COLUMNS, arguments.count // 2 // COLUMNS * COLUMNS))
     columns = min(COLUMNS, len(images))
@@ -125,8 +125,8 @@ def _score(
 ) -> None:
     from saccade.atomic import write_text
     from saccade.probe.generation import as_json, measure_generation
-    from saccade.train.generation import first_images, generate, images_of, score_images
-    from saccade.train.inception import GENERATED, find_weights, inception_metrics
+    from saccade.train.images.inception import GENERATED, find_weights, inception_metrics
+    from saccade.train.learning.generation import first_images, generate, images_of, score_images
 
     found, _ = score_images(model, test, experiment, machine, arguments.seed)
     weights = find_weights(arguments.inception)

@@ -9,7 +9,7 @@ from saccade.errors import unknown_name
 from saccade.plugins import Code, run_file, run_recorded, split_recipe
 from saccade.recipes import recipes_of
 from saccade.train.config import Experiment
-from saccade.train.run_folder import RunFolder, find_run
+from saccade.train.running.run_folder import RunFolder, find_run
 
 
 def own_recipe(word: str, code: str | None) -> tuple[Code | None, str]:

@@ -57,7 +57,7 @@ def probe_all(run: OpenRun) -> None:
 def probe_predictions(run: OpenRun) -> None:
     """Write one run's answers on the whole test part."""
     from saccade.probe import predict
-    from saccade.train.provenance import hardware
+    from saccade.train.running.provenance import hardware
 
     run.store("predictions", {**predict(run.model, run.batches()).summary(), "hardware": hardware(run.device)})
 

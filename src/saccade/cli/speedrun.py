@@ -15,7 +15,7 @@ from saccade.recipes import get_recipe
 from saccade.report.table import format_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
-from saccade.train.run_folder import default_run_dir
+from saccade.train.running.run_folder import default_run_dir
 
 #: what can be run against the clock, and by which recipe
 RECIPES = {"cifar10": "cifar10-speedrun"}

@@ -19,7 +19,7 @@ from saccade.recipes import get_recipe, list_recipes, papers_score, recipe_text
 from saccade.report.table import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment, from_dict
-from saccade.train.run_folder import RunFolder, default_run_dir, open_run
+from saccade.train.running.run_folder import RunFolder, default_run_dir, open_run
 
 DEFAULT_RECIPE = "digits-dta"
 

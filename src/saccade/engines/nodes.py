@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from saccade.nn.folding import fold_time, regular_gradient
 from saccade.nn.neuron import LIF
 from saccade.ops.composite import Composite, Plan, batch_moments
-from saccade.ops.ran import note_ran
+from saccade.ops.plumbing.ran import note_ran
 from saccade.ops.winograd import SAME, Convolution, Geometry
 
 

@@ -17,8 +17,8 @@ from saccade.models.registry import OWN, model_entry
 from saccade.nn.attention import attention_class
 from saccade.train.config import Experiment
 from saccade.train.device import choose_device
+from saccade.train.learning.schedule import check_schedule
 from saccade.train.losses import list_losses
-from saccade.train.schedule import check_schedule
 
 GENERATION_LOSSES = ("mmd", "kld")
 

@@ -19,11 +19,11 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from saccade.files import write_object
-from saccade.train import provenance
 from saccade.train.config import Experiment
 from saccade.train.device import choose_machine
 from saccade.train.run import train
-from saccade.train.run_folder import RunFolder
+from saccade.train.running import provenance
+from saccade.train.running.run_folder import RunFolder
 
 WARM_UP_BATCHES = 20
 

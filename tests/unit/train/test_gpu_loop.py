@@ -17,8 +17,8 @@ from saccade.recipes import get_recipe
 from saccade.train.build import build_model, check_names
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, laid_out_for
-from saccade.train.learning import build_optimizer
-from saccade.train.task import ClassificationTask
+from saccade.train.learning.classification import ClassificationTask
+from saccade.train.learning.task import build_optimizer
 
 META = torch.device("meta")
 INFO = DataInfo("cifar10", 10, 3, (32, 32), False, tuple(map(str, range(10))))

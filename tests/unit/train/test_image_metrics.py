@@ -11,9 +11,9 @@ from scipy.linalg import sqrtm
 from torch import Tensor, nn
 from torchmetrics.image.fid import _compute_fid
 
-from saccade.train import inception
-from saccade.train.autoencoder import Autoencoder, load_autoencoder, save_autoencoder, shipped_autoencoders
-from saccade.train.frechet import Gaussian, fit_gaussian, frechet_distance
+from saccade.train.images import inception
+from saccade.train.images.autoencoder import Autoencoder, load_autoencoder, save_autoencoder, shipped_autoencoders
+from saccade.train.images.frechet import Gaussian, fit_gaussian, frechet_distance
 
 
 def cloud(seed: int, count: int = 500, size: int = 6) -> Tensor:

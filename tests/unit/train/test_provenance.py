@@ -7,7 +7,7 @@ import subprocess
 import torch
 
 import saccade
-from saccade.train import provenance
+from saccade.train.running import provenance
 
 
 def test_versions_name_what_computed():

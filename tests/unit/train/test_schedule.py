@@ -8,7 +8,7 @@ import pytest
 
 from saccade.train.build import check_names
 from saccade.train.config import Experiment
-from saccade.train.schedule import _REGISTRY, learning_rate_factor, register_schedule
+from saccade.train.learning.schedule import _REGISTRY, learning_rate_factor, register_schedule
 
 
 def test_cosine_without_warmup():
@@ -36,7 +36,7 @@ def test_a_constant_rate_warms_up_and_stays():
 
 
 def test_your_own(monkeypatch):
-    monkeypatch.setattr("saccade.train.schedule._REGISTRY", dict(_REGISTRY))
+    monkeypatch.setattr("saccade.train.learning.schedule._REGISTRY", dict(_REGISTRY))
 
     @register_schedule("linear")
     def linear(done):

@@ -16,7 +16,7 @@ from torch import Tensor
 from saccade.nn.folding import fold_time, unfold_time
 from saccade.nn.neuron import LIF
 from saccade.ops.lif import cpu, lif_step
-from saccade.ops.threads import cut, parts_of, run_parts
+from saccade.ops.plumbing.threads import cut, parts_of, run_parts
 
 BLOCK = 1024  # neurons
 

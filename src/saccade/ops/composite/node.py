@@ -21,9 +21,9 @@ from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
-from saccade.ops.reuse import empty_strided
+from saccade.ops.plumbing.reuse import empty_strided
+from saccade.ops.plumbing.threads import cut, parts_of, run_parts
 from saccade.ops.surrogate import IN_KERNELS
-from saccade.ops.threads import cut, parts_of, run_parts
 from saccade.ops.winograd import SAME, Geometry, convolve, convolve_back
 
 Array = np.ndarray[Any, Any]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from saccade.errors import unknown_name
-from saccade.ops.dispatch import Backend, choose
 from saccade.ops.lif import cpu, reference, triton
 from saccade.ops.lif.reference import lif_step
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.plumbing.dispatch import Backend, choose
 
 __all__ = ["LIFSpec", "active_backends", "check_backend", "lif", "lif_step"]
 

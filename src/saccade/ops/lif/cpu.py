@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from saccade.compiled import unavailable
-from saccade.ops.layout import packed, step_strides, strides_as
 from saccade.ops.lif.spec import LIFSpec
-from saccade.ops.reuse import empty_strided
+from saccade.ops.plumbing.layout import packed, step_strides, strides_as
+from saccade.ops.plumbing.reuse import empty_strided
+from saccade.ops.plumbing.threads import cut, parts_of, run_parts
 from saccade.ops.surrogate import IN_KERNELS
-from saccade.ops.threads import cut, parts_of, run_parts
 
 __all__ = ["constants", "lif", "unavailable", "unsupported"]
 

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.ops.layout import empty_as, laid_out_as, packed
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.plumbing.layout import empty_as, laid_out_as, packed
 from saccade.ops.surrogate import IN_KERNELS
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from saccade.ops.dispatch import Backend, choose
 from saccade.ops.lif import triton as lif_triton
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.norm_lif import reference, triton
+from saccade.ops.plumbing.dispatch import Backend, choose
 
 BACKENDS: dict[str, Backend] = {
     "triton": Backend(

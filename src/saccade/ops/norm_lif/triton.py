@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.ops.layout import empty_as, is_packed, laid_out_as
 from saccade.ops.lif.spec import LIFSpec
 from saccade.ops.lif.triton import KINDS, SPEC, WARPS, backward_block, device_of, flat_spec
+from saccade.ops.plumbing.layout import empty_as, is_packed, laid_out_as
 
 _ARGUMENTS = (
     f"Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd, bool batch_statistics, float decay, float gain, "

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
-from saccade.ops.reuse import FROM, empty_strided
-from saccade.ops.threads import cut, parts_of, run_parts
+from saccade.ops.plumbing.reuse import FROM, empty_strided
+from saccade.ops.plumbing.threads import cut, parts_of, run_parts
 
 NARROWEST = 128  # channels: below, the transforms cost what the multiplications save
 FEWEST = 256  # tiles: below, transforming the weights costs more
@@ -73,7 +73,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> 
         return torch.conv2d(x.contiguous(), weight, bias, *geometry).contiguous(memory_format=torch.channels_last)
     if x.device.type != "cpu" or N * size < FROM:
         return torch.conv2d(x, weight, bias, *geometry)
-    # in pieces, since torch would ask the system for fresh memory for a result of this size (see `ops.reuse`)
+    # in pieces, since torch would ask the system for fresh memory for a result of this size (see `ops.plumbing.reuse`)
     out = empty_strided((N, K, H, W), (K * H * W, 1, W * K, K), x.dtype)
     frames = max(1, CACHE // size)
     for piece, target in zip(x.split(frames), out.split(frames), strict=True):

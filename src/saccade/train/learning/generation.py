@@ -19,13 +19,13 @@ from saccade.data import BatchLoader, DataInfo, draw_seed
 from saccade.models.fsvae import FSVAE, VAEOutput, kl_bernoulli, mmd_psp
 from saccade.models.network import SpikingNetwork
 from saccade.nn.together import summed
-from saccade.train.autoencoder import SIDE, load_autoencoder, shipped_autoencoders
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.evaluate import at_least_float32
 from saccade.train.firing import FiringMeter
-from saccade.train.frechet import fit_gaussian, frechet_distance
-from saccade.train.learning import CHOICE, FinalScores, LearningTask, cut_short, epochs_done
+from saccade.train.images.autoencoder import SIDE, load_autoencoder, shipped_autoencoders
+from saccade.train.images.frechet import fit_gaussian, frechet_distance
+from saccade.train.learning.task import CHOICE, FinalScores, LearningTask, cut_short, epochs_done
 
 DIVERGENCES = {"mmd": (mmd_psp, 1.0), "kld": (kl_bernoulli, 1e-4)}
 SCHEDULED = (0.1, 0.3)

@@ -19,7 +19,7 @@ from saccade.nn.together import share_buffers, summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.firing import FiringMeter
-from saccade.train.schedule import learning_rate_factor
+from saccade.train.learning.schedule import learning_rate_factor
 
 #: what every result says of itself
 CHOICE = "the last epoch's; no epoch was chosen by its score"

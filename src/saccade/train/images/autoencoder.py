@@ -18,7 +18,7 @@ from saccade.atomic import replacing
 from saccade.data.loaders import BatchLoader
 from saccade.errors import require
 from saccade.files import read_object, sha256_of, write_object
-from saccade.train.schedule import learning_rate_factor
+from saccade.train.learning.schedule import learning_rate_factor
 
 INSTRUMENTS = Path(__file__).parent / "instruments"
 CHANNELS = (16, 32, 64, 64)

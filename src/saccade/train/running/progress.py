@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from saccade.train.callbacks import History
-from saccade.train.learning import LearningTask, epochs_done
+from saccade.train.learning.task import LearningTask, epochs_done
+from saccade.train.running.callbacks import History
 
 
 class RunProgress(Callback):

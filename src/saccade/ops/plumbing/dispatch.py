@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from saccade.errors import unknown_name
-from saccade.ops.ran import note_ran, say_once
+from saccade.ops.plumbing.ran import note_ran, say_once
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from saccade.atomic import replacing
 from saccade.files import sha256_of
 from saccade.runs import CHECKPOINT_BEFORE
 from saccade.train.config import Experiment, digest
-from saccade.train.provenance import versions
+from saccade.train.running.provenance import versions
 
 _NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers")
 #: key of what ties a checkpoint to its experiment; those of 0.1.0 have none, and no checksum

@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from saccade.atomic import write_text
 from saccade.data import draw_seed
-from saccade.train.learning import LearningTask, epochs_done
+from saccade.train.learning.task import LearningTask, epochs_done
 
 
 class StepSeed(Callback):

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from saccade.models.fsvae import FSVAE
 from saccade.train.device import Machine
-from saccade.train.generation import autocast, generate
-from saccade.train.inception import to_bytes
+from saccade.train.images.inception import to_bytes
+from saccade.train.learning.generation import autocast, generate
 
 Pictures = NDArray[np.uint8]
 

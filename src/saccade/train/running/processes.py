@@ -1,8 +1,8 @@
 """The processes of one run: who they are, how they find each other, and what they say when one is lost.
 
-Who started them does not matter: `saccade train --devices N` (see `saccade.train.launch`), torchrun, srun, LSF, MPI or
-Kubeflow. Each sees its part of every batch (`saccade.data.loaders`), Lightning's DDP averages the gradients, and the
-process of rank 0 alone writes.
+Who started them does not matter: `saccade train --devices N` (see `saccade.train.running.launch`), torchrun, srun, LSF,
+MPI or Kubeflow. Each sees its part of every batch (`saccade.data.loaders`), Lightning's DDP averages the gradients, and
+the process of rank 0 alone writes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from saccade.nn.together import all_rows, own_rows, summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.evaluate import Scoreboard, Scores, at_least_float32, evaluate
-from saccade.train.learning import CHOICE, FinalScores, LearningTask, cut_short
+from saccade.train.learning.task import CHOICE, FinalScores, LearningTask, cut_short
 from saccade.train.losses import build_loss
 
 OPTIMISTIC = "maximum over epochs, optimistic"

@@ -1,7 +1,7 @@
 """`--devices N` without a launcher: the processes of a run on this machine, started, watched and stopped together.
 
-Each is `python -m saccade.train.launch JOB`, a file that says what to train where, and is told its place by variables
-that torchrun sets too. When one dies, the others are stopped; when whoever started them dies, the end of
+Each is `python -m saccade.train.running.launch JOB`, a file that says what to train where, and is told its place by
+variables that torchrun sets too. When one dies, the others are stopped; when whoever started them dies, the end of
 their standard input tells them.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 
 from saccade.plugins import run_recorded
 from saccade.train.config import Experiment, from_dict
-from saccade.train.processes import ProcessLostError
+from saccade.train.running.processes import ProcessLostError
 
 #: where a process writes its last words
 ERROR_FILE = "SACCADE_ERROR_FILE"
@@ -84,7 +84,7 @@ def _start(job: Path, place: dict[str, str], error: Path) -> subprocess.Popen[by
     threads = max(1, (os.cpu_count() or 1) // int(place["LOCAL_WORLD_SIZE"]))
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **place, ERROR_FILE: str(error)}
     return subprocess.Popen(
-        [sys.executable, "-m", "saccade.train.launch", str(job)],
+        [sys.executable, "-m", "saccade.train.running.launch", str(job)],
         stdin=subprocess.PIPE,
         env=environment,
         start_new_session=True,  # Ctrl-C comes here alone, and is passed on

@@ -11,12 +11,12 @@ from saccade.data import DataInfo
 from saccade.files import write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.weights import save_weights
-from saccade.train import provenance
-from saccade.train.callbacks import History
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
-from saccade.train.learning import FinalScores
-from saccade.train.run_folder import RunFolder
+from saccade.train.learning.task import FinalScores
+from saccade.train.running import provenance
+from saccade.train.running.callbacks import History
+from saccade.train.running.run_folder import RunFolder
 
 
 def finish(

@@ -1,0 +1,1 @@
+"""What kernels stand on and compute nothing with: which one runs, in which threads, in which memory."""

@@ -1,0 +1,1 @@
+"""The Lightning tasks: what is learned, and how."""
