@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from stand_in import stand_in
 
+from saccade.ablate import engine
 from saccade.ablate.cell import run_cell
 from saccade.cli import main
 from saccade.cli.ablate import parse_ablate
@@ -121,6 +122,28 @@ def test_without_ray_one_sentence(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert "pip install 'saccade[grid]'" in said
     assert len(said.strip().splitlines()) == 1
+
+
+class NoRay:
+    """Ray on a machine whose cores others use."""
+
+    def __init__(self, failures):
+        self.failures, self.started = failures, 0
+
+    def init(self, **options):
+        self.started += 1
+        if self.started <= self.failures:
+            raise Exception("The current node timed out during startup.\nMore.")
+
+
+def test_ray_is_started_again_where_its_start_took_too_long():
+    slow = NoRay(2)
+    engine.start_ray(slow, {})
+    assert slow.started == 3
+    with pytest.raises(
+        ValueError, match=r"could not be started on this machine \(The current node timed out[^M]*--cell N"
+    ):
+        engine.start_ray(NoRay(3), {})
 
 
 def test_neither_the_package_nor_training_loads_ray():
