@@ -114,7 +114,7 @@ def _cluster(place: Place) -> Iterator[Any]:
 
 
 def start_ray(ray: Any, options: dict[str, Any]) -> None:
-    """Start Ray or connect to it. It gives its own processes 20 seconds to start, too few where others use the cores."""
+    """Start Ray or connect to it. It gives its processes 20 seconds to start, too few where others use the cores."""
     for left in reversed(range(STARTS)):
         try:
             ray.init(**options)
