@@ -47,6 +47,7 @@ def test_the_folder_holds_what_is_promised(run_dir):
         "resume.ckpt",
         "resume.before.ckpt",
         "tensorboard",
+        ".lock",
     }
     assert json.loads((run_dir / "config.json").read_text())["width"] == 0.05
     assert list((run_dir / "tensorboard").glob("events.out.tfevents.*"))

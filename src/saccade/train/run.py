@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from saccade import ops
 from saccade.nn.synchronised import synchronise_norms
 from saccade.nn.together import agreed
-from saccade.train.build import build_loaders, build_model, check_names, generates
+from saccade.train.build import Loaders, build_loaders, build_model, check_names, generates
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine, laid_out_for
 from saccade.train.learning.classification import ClassificationTask
 from saccade.train.learning.generation import GenerationTask
+from saccade.train.learning.task import LearningTask
 from saccade.train.running.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
 from saccade.train.running.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.running.launch import launch
@@ -126,13 +127,23 @@ def _train(order: _Order, world: World, machine: Machine) -> dict[str, Any]:
         synchronise_norms(model)
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
     task = kind(laid_out_for(machine, model), experiment, loaders.info, loaders.train, loaders.watched)
-    nothing = (None, 0, None)
+    with folder.held() if world.writes else nullcontext():
+        return _fit(order, folder, task, loaders, world, machine)
+
+
+def _fit(
+    order: _Order, folder: RunFolder, task: LearningTask, loaders: Loaders, world: World, machine: Machine
+) -> dict[str, Any]:
+    """Train the task and score it, in a folder that no other process writes to."""
+    experiment, nothing = order.experiment, (None, 0, None)
+    if world.writes:
+        open_run(folder.path, experiment, order.resume)  # another process may have been there since it was looked at
     checkpoint, done, otherwise = agreed(_where_it_stands(folder, experiment) if world.writes else nothing)
     planned = agreed(folder.read_config().epochs if done else None)
     if world.writes:
         folder.create(experiment)
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, loaders.part, kind, planned, otherwise, world.writes)
+    history = History(folder.metrics, loaders.part, type(task), planned, otherwise, world.writes)
     with quiet_lightning(), _interruptible():
         trainer = _trainer(order, folder, history, machine, world)
         trainer.fit(task, ckpt_path=checkpoint if done else None)

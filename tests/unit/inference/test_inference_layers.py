@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from saccade.chain.patterns import halving
 from saccade.engines.inference import integer
 from saccade.engines.inference.fold import folded
-from saccade.engines.inference.layers import SlicedConv
+from saccade.engines.inference.layers import FloatConv, SlicedConv
 from saccade.engines.inference.neuron import Fire, empty_steps, packed, spike_means
 from saccade.engines.inference.pooling import pool_bytes
 from saccade.engines.inference.site import spans
@@ -91,6 +91,17 @@ def test_an_image_at_every_step_is_read_once():
     x = packed(image).expand(5, *image.shape[1:])
     out = Fire(LIF())(x, empty_steps(5, x, torch.float32))
     assert torch.equal(out, LIF(backend="reference")(x))
+
+
+@pytest.mark.parametrize("side", [1, 2, 5])
+def test_many_channels_of_few_pixels(side):
+    """Computed with planes in memory where that is faster, and handed on channels last."""
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(3, 128, side, side), torch.randn(130, 128, 3, 3), torch.randn(130)
+    conv = FloatConv(weight, bias, (1, 1), (1, 1), torch.float32)
+    y = conv.direct(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(y, torch.conv2d(x, weight, bias, padding=1), rtol=1e-4, atol=1e-3)
+    assert y.permute(0, 2, 3, 1).is_contiguous()
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (2, 3)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,9 +12,11 @@ import torch
 
 from saccade.atomic import remove_leftovers, replacing, write_text
 from saccade.files import read_object, write_object
+from saccade.recipes import get_recipe
 from saccade.train.config import Experiment
+from saccade.train.run import train
 from saccade.train.running.checkpoint import MARK, CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
-from saccade.train.running.run_folder import default_run_dir, open_run
+from saccade.train.running.run_folder import RunFolder, default_run_dir, open_run
 
 E = Experiment(recipe="r", model="m", data="d")
 
@@ -157,3 +161,27 @@ def test_the_checkpoint_before_the_last_is_kept(tmp_path):
     assert (tmp_path / "resume.before.ckpt").read_bytes() == first
     assert path.read_bytes() != first
     assert len(list(tmp_path.iterdir())) == 2
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from saccade.train.running.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1])).held():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_is_one_process_at_a_time_and_free_when_that_is_killed(tmp_path):
+    small = replace(get_recipe("digits-dta"), epochs=1, max_batches=1, width=0.05)
+    words = [sys.executable, "-c", HOLDS, str(tmp_path / "run")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match=r"Another process is at work in .*run\. Wait until it has ended, or"):
+            train(small, tmp_path / "run", resume=True)
+        other.kill()
+    assert open_run(tmp_path / "run", E, resume=False).path == tmp_path / "run"  # nothing but the lock is there
+    with RunFolder(tmp_path / "run").held():
+        pass

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from saccade.engines.inference.integer import IntegerWeight, Pair
 from saccade.engines.inference.slices import LARGEST, RATIO, int8_slices
 from saccade.nn.folding import fold_time, unfold_time
-from saccade.ops.winograd import PackedConv, packs_weights, suits
+from saccade.ops.winograd import PACKED, PackedConv, in_planes, packs_weights, suits
 
 #: the largest fan-in whose worst sum of products, 254 times 127, still fits into 32 bits
 WIDEST = (2**31 - 1) // (RATIO * LARGEST)
@@ -33,9 +33,11 @@ class FloatConv(nn.Module):
         super().__init__()
         self.channels, _, *self.kernel = weight.shape
         self.stride, self.padding = stride, padding
-        self.register_buffer("weight", weight.to(dtype).contiguous(memory_format=torch.channels_last))
+        self.register_buffer("weight", weight.to(dtype).contiguous())
         self.register_buffer("bias", None if bias is None else bias.to(dtype))
         self.packed = self._pack()
+        if self.packed is None:
+            self.weight = self.weight.contiguous(memory_format=torch.channels_last)
         self.winograd: PackedConv | None = None
 
     def _pack(self) -> Tensor | None:
@@ -58,6 +60,8 @@ class FloatConv(nn.Module):
         """The same as a direct sum."""
         if self.packed is None:
             y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        elif in_planes(x, self.weight, PACKED):
+            y = F.conv2d(x.contiguous(), self.weight, self.bias, self.stride, self.padding)
         else:
             geometry = [*self.padding], [*self.stride], [1, 1], 1
             y = torch.ops.mkldnn._convolution_pointwise(x, self.packed, self.bias, *geometry, "none", [], "")

@@ -10,14 +10,27 @@ of the direct sum or less, since fewer terms are added; tests hold it to that.
 """
 
 from saccade.ops.winograd.conv import (
+    PACKED,
     SAME,
     Convolution,
     Geometry,
     PackedConv,
     convolve,
     convolve_back,
+    in_planes,
     packs_weights,
     suits,
 )
 
-__all__ = ["SAME", "Convolution", "Geometry", "PackedConv", "convolve", "convolve_back", "packs_weights", "suits"]
+__all__ = [
+    "PACKED",
+    "SAME",
+    "Convolution",
+    "Geometry",
+    "PackedConv",
+    "convolve",
+    "convolve_back",
+    "in_planes",
+    "packs_weights",
+    "suits",
+]

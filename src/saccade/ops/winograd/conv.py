@@ -19,6 +19,7 @@ FEWEST = 256  # tiles: below, transforming the weights costs more
 CACHE = 4 << 20  # bytes of tiles at a time in each thread: a fair share of a third-level cache
 
 FORWARD, WEIGHTS = 8, 4  # channels per pixel from which oneDNN is faster with planes than channels last
+PACKED = 32  # the same for weights that are in its own order already
 
 ONES: list[Any] = [[0, 0], [1, 1], [1, 1], 16]  # padding, stride, dilation, groups of the sixteen products
 BIAS = 5  # the product that adds to all four outputs of a tile: A^T e A = 1 for e = 1 there and 0 elsewhere
@@ -55,7 +56,8 @@ def in_planes(x: Tensor, weight: Tensor, per_pixel: int) -> bool:
     """Whether oneDNN is faster with one plane per channel of x [N, C, H, W] in memory than channels last.
 
     So it is, up to five times, with many channels of few pixels: of the result and of the gradient of the input with
-    FORWARD channels per pixel, of the gradient of the weights with WEIGHTS (measured, see LOG.md).
+    FORWARD channels per pixel (PACKED, where the other way has its weights packed), of the gradient of the weights with
+    WEIGHTS (measured, see LOG.md).
     """
     channels, pixels = min(weight.shape[:2]), x.shape[2] * x.shape[3]
     return channels >= max(NARROWEST, per_pixel * pixels) and pixels > 1 and weight[0, 0].numel() > 1

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from saccade.atomic import remove_leftovers
 from saccade.files import read_object, write_object
-from saccade.runs import CARD, CHECKPOINT, CHECKPOINT_BEFORE, CONFIG, EARLIER, METRICS, RESULT, TENSORBOARD, WEIGHTS
+from saccade.runs import (
+    CARD,
+    CHECKPOINT,
+    CHECKPOINT_BEFORE,
+    CONFIG,
+    EARLIER,
+    LOCK,
+    METRICS,
+    RESULT,
+    TENSORBOARD,
+    WEIGHTS,
+)
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
 
 
@@ -37,15 +52,39 @@ class RunFolder:
         Raises:
             ValueError: the system does not let it be made.
         """
+        self.make()
+        remove_leftovers(self.path)
+        self._set_aside()
+        write_object(self.config, asdict(experiment))
+
+    def make(self) -> None:
+        """The empty folder; ValueError if the system does not let it be made."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(
                 f"The folder {self.path} cannot be made ({error.strerror}). Choose another --run-dir."
             ) from None
-        remove_leftovers(self.path)
-        self._set_aside()
-        write_object(self.config, asdict(experiment))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The folder, made if need be, for this process alone; the system lets go of it when the process ends.
+
+        Raises:
+            ValueError: another process holds it, or it cannot be made.
+        """
+        self.make()
+        lock = FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ValueError(
+                f"Another process is at work in {self.path}. Wait until it has ended, or choose another --run-dir."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _set_aside(self) -> None:
         result = self.read_result()
@@ -102,7 +141,7 @@ def open_run(path: Path, experiment: Experiment, resume: bool) -> RunFolder:
     folder = RunFolder(path)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; the run needs a folder. Choose another --run-dir.")
-    if path.is_dir() and any(path.iterdir()) and not resume:
+    if path.is_dir() and any(inside.name != LOCK for inside in path.iterdir()) and not resume:
         raise ValueError(f"{path} already exists; add --resume to go on with it, or choose another --run-dir.")
     if folder.config.is_file():
         _check_same(folder.read_config(), experiment, path)
