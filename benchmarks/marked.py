@@ -105,7 +105,9 @@ def raylets() -> list[int]:
 
 
 def trial_workers() -> list[int]:
-    return [pid for pid in ours() if command(pid).startswith(b"ray::ImplicitFunc")]
+    """Those that train: no idle ones, no agents of a raylet, and not the one that schedules."""
+    others = (b"ray::IDLE", b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"ray::_tune")
+    return [pid for pid in ours() if command(pid).startswith(b"ray::") and not command(pid).startswith(others)]
 
 
 def nodes_in_use() -> set[str]:

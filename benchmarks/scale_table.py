@@ -17,6 +17,8 @@ from scale_model import imagenet_rows, rate_rows, two_processes
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 #: above, others used the cores, and timings are not to be compared
 QUIET = 0.5
+#: of the whole campaign
+KILLS = 10
 
 
 def origin(part: dict[str, Any]) -> str:
@@ -54,7 +56,11 @@ def kills(part: dict[str, Any]) -> str:
                 str(run["processes_left"]),
             )
         )
-    return f"### One of two processes killed\n\n{table(rows)}\n\nDifference: of the weights to the undisturbed run's."
+    short = f"Only {len(part['runs'])} of {KILLS} were made yet. " if len(part["runs"]) < KILLS else ""
+    return (
+        f"### One of two processes killed at random moments\n\n{table(rows)}\n\n{short}Difference: of the weights to "
+        "the undisturbed run's. Left: processes."
+    )
 
 
 def grid(part: dict[str, Any]) -> str:
@@ -96,7 +102,8 @@ def pictures(part: dict[str, Any]) -> str:
     ours = rates["saccade, shards"]["median"]
     where = part["origin"]["hardware"]
     return (
-        f"### Pictures at 224 x 224\n\n{table(rows)}\n\n{part['pictures']}; five passes in turn, median.\n\n"
+        f"### Pictures at 224 x 224\n\n{table(rows)}\n\n{part['pictures']}; seconds of the process's own time, five "
+        "passes in turn, median.\n\n"
         "### ImageNet on H200 GPUs, by a model\n\n`imagenet-dta`, batches of 128 on each GPU. Nothing of this was run."
         "\n\n"
         f"{table(imagenet_rows(ours))}\n\n{table(rate_rows(ours, where))}"
@@ -115,7 +122,9 @@ PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def main() -> None:
     content = json.loads(RESULTS.read_text(encoding="utf-8"))
-    texts = [f"{write(content[name])}\n\n{origin(content[name])}" for name, write in PARTS.items() if name in content]
+    missing = [name for name in PARTS if name not in content]
+    texts = [f"Not measured yet: {', '.join(missing)} (`python benchmarks/scale.py`)."] if missing else []
+    texts += [f"{write(content[name])}\n\n{origin(content[name])}" for name, write in PARTS.items() if name in content]
     rewrite("docs/scale.md", "scale_table.py", {"measured": "\n\n".join(texts)}, "--check" in sys.argv)
 
 

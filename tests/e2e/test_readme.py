@@ -68,7 +68,7 @@ def test_set_up_commands_name_extras_that_exist():
     assert [c for c in commands() if not c.startswith(("pip", "saccade"))] == ["pytest"]
 
 
-@pytest.mark.parametrize("script", ["tables.py", "speed_table.py"])
+@pytest.mark.parametrize("script", ["tables.py", "speed_table.py", "scale_table.py"])
 def test_results_are_the_generated_ones(script):
     done = run([sys.executable, f"benchmarks/{script}", "--check"], ROOT)
     assert done.returncode == 0, done.stderr

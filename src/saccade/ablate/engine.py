@@ -34,6 +34,8 @@ from saccade.train.running.run_folder import RunFolder
 #: deaths of worker or machine that a run survives
 DEATHS = 8
 POLL_SECONDS = 0.5
+#: tries to start Ray on this machine
+STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -104,17 +106,30 @@ def _cluster(place: Place) -> Iterator[Any]:
         os.environ.pop("RAY_ADDRESS", None)
     else:
         options |= {"address": place.address}
-    try:
-        ray.init(**options)
-    except (ConnectionError, ValueError) as error:
-        raise ValueError(
-            f"There is no Ray cluster at {place.address} ({str(error).splitlines()[0]}). Start one with "
-            "`ray start --head`, or leave out --address to use this machine alone."
-        ) from None
+    start_ray(ray, options)
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def start_ray(ray: Any, options: dict[str, Any]) -> None:
+    """Start Ray or connect to it. It gives its processes 20 seconds to start, too few where others use the cores."""
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(**options)
+            return
+        except (ConnectionError, ValueError) as error:
+            raise ValueError(
+                f"There is no Ray cluster at {options.get('address')} ({str(error).splitlines()[0]}). Start one with "
+                "`ray start --head`, or leave out --address to use this machine alone."
+            ) from None
+        except Exception as error:  # Ray has no type for it
+            if not left:
+                raise ValueError(
+                    f"Ray could not be started on this machine ({str(error).splitlines()[0]}). Try again when others "
+                    "use it less, or do one run at a time without Ray: --cell N."
+                ) from error
 
 
 def _submit(ray: Any, place: Place, cells: Sequence[Cell], folder: GridFolder, work: Work) -> Future[None]:
