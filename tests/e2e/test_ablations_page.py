@@ -109,8 +109,9 @@ def test_a_row_takes_two_steps(recipe, words, tmp_path, monkeypatch):
 @pytest.mark.parametrize("words", GRIDS)
 def test_a_table_parses(words):
     arguments = parse_ablate(shlex.split(words))
-    cells = Grid(arguments.experiment(), parse_vary(arguments.vary), arguments.seeds).cells(lambda e: e)
-    assert len(cells) >= 2 * arguments.seeds
+    seeds = arguments.seeds or 3
+    cells = Grid(arguments.experiment(), parse_vary(arguments.vary), seeds).cells(lambda e: e)
+    assert len(cells) >= 2 * seeds
     for cell in cells:
         check_experiment(cell.experiment)
         check_names(cell.experiment)

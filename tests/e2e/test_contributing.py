@@ -115,5 +115,5 @@ def test_it_holds_the_contracts(copy):
     chosen = f"(test_attention and level) or hinge or blinks or {network}"
     words = ["-n", "0", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "-k", chosen]
     said = python(copy, "-m", "pytest", *words, str(ROOT / "tests" / "contract"))
-    assert re.search(r"\b[1-9]\d\d passed", said), said
+    assert int(re.findall(r"(\d+) passed", said)[0]) > 80, said
     assert "failed" not in said
