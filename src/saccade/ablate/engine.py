@@ -156,6 +156,7 @@ def _tune(cells: Sequence[Cell], folder: GridFolder, place: Place, work: Work) -
     """Run the cells as trials of one Tune experiment; marks those that were stopped early."""
     from ray import tune
 
+    _give_back()
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one speaks at every verbosity
     # the scheduler's own files, of use to nobody afterwards
@@ -180,6 +181,19 @@ def _tune(cells: Sequence[Cell], folder: GridFolder, place: Place, work: Work) -
     if place.stop_early:
         _mark_stopped(cells, folder, results)
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _give_back() -> None:
+    """Free what Tune had reserved for its trials in a worker that died: Ray keeps it for as long as the driver lives,
+    and the trials of the next would wait for it for ever."""
+    import ray
+    from ray._raylet import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
+
+    job = ray.get_runtime_context().get_job_id()
+    for identity, reserved in placement_group_table().items():
+        if identity.endswith(job) and reserved["state"] != "REMOVED":  # an identity ends with that of its job
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(identity))))
 
 
 def _scheduler(cells: Sequence[Cell], place: Place) -> Any:
