@@ -28,7 +28,7 @@ EXPERIMENTS = {
     "digits": f"digits-dta --vary {EIGHT} --seeds 5",
     "digits-causal": "digits-dta --vary attention=tcja,dta attention_options.causal=true --seeds 5",
     "nmnist": f"nmnist-tcja --vary {EIGHT} --seeds 5",
-    "nmnist-causal": "nmnist-tcja --vary attention=tcja,dta attention_options.causal=true --seeds 5",
+    "nmnist-causal": "nmnist-tcja --vary attention=tcja,dta attention_options.causal=true --seeds 4",
     "mnist-short": "mnist-tcja --vary attention=none,matched:tcja,tcja,dta --seeds 3 --width 0.125 --epochs 1",
     "mnist": "mnist-tcja --vary attention=tcja --seeds 1",
     "cifar10-jpeg": "cifar10-jpeg-dta --vary attention=none,dta --seeds 1",

@@ -68,9 +68,16 @@ def test_set_up_commands_name_extras_that_exist():
     assert [c for c in commands() if not c.startswith(("pip", "saccade"))] == ["pytest"]
 
 
-@pytest.mark.parametrize("script", ["tables.py", "speed_table.py", "scale_table.py"])
+GENERATED = [
+    *("tables.py", "speed_table.py", "scale_table.py", "causal_table.py"),
+    *("own_network.py --table", "latency.py --table", "from_spikingjelly.py --table"),
+]
+
+
+@pytest.mark.parametrize("script", GENERATED)
 def test_results_are_the_generated_ones(script):
-    done = run([sys.executable, f"benchmarks/{script}", "--check"], ROOT)
+    name, *options = script.split()
+    done = run([sys.executable, f"benchmarks/{name}", *options, "--check"], ROOT)
     assert done.returncode == 0, done.stderr
 
 

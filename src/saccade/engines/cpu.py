@@ -8,6 +8,7 @@ with no hook on any module inside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,8 +96,9 @@ def too_small(links: Sequence[Link], x: Tensor) -> bool:
     inside = list(Chain(links).walk())
     if any(isinstance(link, NeuronLink) and link.neuron.backend == "cpu" for link in inside):
         return False
-    channels = next((link.core.out_channels for link in inside if isinstance(link, LayerLink)), x.shape[2])
-    return x[:, :, 0].numel() * channels <= SMALL
+    first = next((link.core for link in inside if isinstance(link, LayerLink)), None)
+    fired = 0 if first is None else x[:, :, 0].numel() * first.out_channels // math.prod(first.stride)
+    return max(x.numel(), fired) <= SMALL
 
 
 def gain(link: Link) -> bool:
