@@ -125,15 +125,20 @@ def measure(case: Case, frames: int) -> dict[str, Any]:
 def rows(results: dict[str, Any]) -> Iterable[Sequence[str]]:
     yield "network", *WAYS
     for name, found in results["networks"].items():
-        yield name, *(f"{found[way]['ms_median']:.2g} ({found[way]['ms_95th']:.2g})" for way in WAYS)
+        yield name, *(f"{short(found[way]['ms_median'])} ({short(found[way]['ms_95th'])})" for way in WAYS)
+
+
+def short(ms: float) -> str:
+    """Two digits, or the whole milliseconds."""
+    return f"{ms:.0f}" if ms >= 10 else f"{ms:.2g}"
 
 
 def generated(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    hardware = ", ".join(f"{k} {v}" for k, v in results["hardware"].items())
+    hardware = results["hardware"]
     return (
         f"{table(rows(results))}\n\nMilliseconds from the events of a frame to its logits, median and 95th percentile "
-        f"of {results['frames']} frames, B = 1, {results['threads']} threads. {hardware}, {versions}, "
+        f"of {results['frames']} frames, B = 1, {results['threads']} thread(s). {hardware}, {versions}, "
         f"{results['date']}, commit {results['commit']}."
     )
 

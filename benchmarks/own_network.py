@@ -120,7 +120,7 @@ def rows(ways: dict[str, Any]) -> Iterable[Sequence[str]]:
 
 def generated(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    hardware = ", ".join(f"{k} {v}" for k, v in result["hardware"].items())
+    hardware = result["hardware"]
     where = f"{hardware}, {result['threads']} threads, {versions}, {result['date']}, commit {result['commit']}"
     return f"{table(rows(result['ways']))}\n\nMeasured on {where}."
 
