@@ -32,6 +32,6 @@ def ablation_figure(scores: Mapping[str, Sequence[float]], score: str = "accurac
     axis.tick_params(axis="y", length=0, labelcolor=INK)
     axis.grid(True, axis="x")
     name = "accuracy after the last epoch, %" if score == "accuracy" else "reconstruction error after the last epoch"
-    axis.set_xlabel(f"test {name} (dots: seeds; bars: means; line: mean of the first row)")
-    axis.xaxis.label.set_size(8.5)
+    # across the figure: beside long names of variants the axis is too narrow for it
+    figure.supxlabel(f"test {name} (dots: seeds; bars: means; line: mean of the first row)", fontsize=8.5, color=INK)
     return figure
