@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -130,6 +130,7 @@ def check(seed: int) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**31))
+@example(4428)  # frames one pixel wide before a norm that no engine takes
 def test_every_engine_equals_the_reference(seed: int) -> None:
     check(seed)
 

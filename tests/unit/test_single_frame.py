@@ -66,3 +66,19 @@ def test_a_single_frame_has_the_gradients_of_batch_norms_written_out(name, atten
     first = next(i for i in range(len(model.stages)) if not isinstance(model.stages[i][0].downsample, nn.Identity))
     block = f"stages.{first}.0"
     torch.testing.assert_close(found[f"{block}.downsample.norm.bias"], found[f"{block}.conv2.norm.bias"])
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 13, 1), (5, 6, 1, 13), (1, 6, 5, 4), (4, 1, 3, 3), (3, 6, 1, 1)])
+def test_strides_of_axes_with_one_entry_mean_nothing(shape):
+    """Channels-last gradients as views leave them: any stride along an axis of one entry."""
+    torch.manual_seed(0)
+    N, C, H, W = shape
+    norm, x = nn.BatchNorm2d(C).double(), torch.randn(shape, dtype=torch.float64)
+    grad = torch.randn(N, H, W, C, dtype=torch.float64).permute(0, 3, 1, 2)
+    odd = grad.as_strided(shape, [1 if n == 1 else s for n, s in zip(shape, grad.stride(), strict=True)])
+    found = []
+    for gradient in (grad.contiguous(), odd):
+        leaf = x.clone().requires_grad_()
+        saccade.nn.folding.regular_gradient(norm(leaf)).backward(gradient)
+        found.append(leaf.grad)
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-12)

@@ -19,17 +19,22 @@ def unfold_time(x: Tensor, steps: int) -> Tensor:
 def regular_gradient(x: Tensor) -> Tensor:
     """x itself, whose gradient will have the strides that its memory format prescribes.
 
-    Views leave any stride they like along an axis of one entry, and torch's batch norm on the CPU (seen in torch
-    2.14.1) reads a channels-last gradient of a single frame wrongly then, if its input was contiguous: gradients off by
-    several times their size, in silence. More frames, or a GPU, are safe.
+    Views leave any stride they like along an axis of one entry (a single frame, or frames one pixel high or wide), and
+    torch's batch norm on the CPU (seen in torch 2.14.1) reads a channels-last gradient wrongly then, if its input was
+    contiguous: gradients off by up to several times their size, in silence. Other shapes, or a GPU, are safe.
     """
-    if x.ndim == 4 and len(x) == 1 and x.requires_grad and x.device.type == "cpu" and not _is_transformed():
+    if x.ndim == 4 and 1 in x.shape and x.requires_grad and x.device.type == "cpu" and not _is_transformed():
         x.register_hook(_with_regular_strides)
     return x
 
 
 def _with_regular_strides(grad: Tensor) -> Tensor:
-    return grad.as_strided(grad.shape, (grad[0].numel(), *grad.stride()[1:]))
+    _, C, H, W = grad.shape
+    if grad.is_contiguous():
+        return grad.as_strided(grad.shape, (C * H * W, H * W, W, 1))
+    if grad.is_contiguous(memory_format=torch.channels_last):
+        return grad.as_strided(grad.shape, (C * H * W, 1, W * C, C))
+    return grad.contiguous()
 
 
 def _is_transformed() -> bool:
