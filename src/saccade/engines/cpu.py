@@ -35,7 +35,7 @@ from saccade.ops.lif import cpu
 name = "cpu"
 
 LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
-SMALL = 1 << 16  # numbers up to which a single step in training is not worth a node (see `too_small`)
+SMALL = 1 << 17  # numbers up to which a single step in training is not worth a node (see `too_small`)
 
 
 def refuses(x: Tensor) -> str | None:
