@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ import torch
 from torch import nn
 
 import saccade
-from pages import ROOT, rewrite, table
+from pages import ROOT, measured_on, rewrite, table
 from saccade.atomic import write_text
 from saccade.bench import memory, timing
 
@@ -105,11 +104,7 @@ def measure(name: str, rounds: int, batch: int, steps: int) -> dict[str, Any]:
 def peak(name: str, way: str, batch: int, steps: int) -> float:
     """MB that a step raises the resident memory by, in a process of its own."""
     settings = json.dumps([name, way, batch, steps, torch.get_num_threads()])
-    command = [sys.executable, __file__, "--peak-of", settings]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"Measuring memory failed:\n{done.stderr}")
-    return float(done.stdout.splitlines()[-1])
+    return memory.printed(__file__, "--peak-of", settings)
 
 
 def rows(results: dict[str, Any]) -> Iterable[Sequence[str]]:
@@ -126,13 +121,7 @@ def rows(results: dict[str, Any]) -> Iterable[Sequence[str]]:
 
 def generated(results: dict[str, Any]) -> str:
     """The table, and what it was measured on."""
-    machine = results["environment"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    hardware = machine["hardware"]
-    where = hardware if isinstance(hardware, str) else ", ".join(f"{k} {v}" for k, v in hardware.items())
-    return (
-        f"{table(rows(results))}\n\nMeasured on {where}, {machine['threads']} threads, {versions}, {machine['date']}."
-    )
+    return f"{table(rows(results))}\n\nMeasured on {measured_on(results['environment'])}."
 
 
 def main() -> None:

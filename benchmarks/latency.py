@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 import saccade
-from pages import ROOT, rewrite, table
+from pages import ROOT, measured_on, rewrite, table
 from saccade.atomic import write_text
 from saccade.bench import timing
 from saccade.data.events import Events, FrameSpec, to_frames
@@ -134,12 +134,9 @@ def short(ms: float) -> str:
 
 
 def generated(results: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    hardware = results["hardware"]
     return (
         f"{table(rows(results))}\n\nMilliseconds from the events of a frame to its logits, median and 95th percentile "
-        f"of {results['frames']} frames, B = 1, {results['threads']} thread(s). {hardware}, {versions}, "
-        f"{results['date']}, commit {results['commit']}."
+        f"of {results['frames']} frames, B = 1. {measured_on(results)}."
     )
 
 

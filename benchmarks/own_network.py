@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
@@ -24,9 +22,10 @@ import torch
 from torch import Tensor, nn
 
 import saccade
-from pages import ROOT, rewrite, table
+from pages import ROOT, measured_on, rewrite, table
 from saccade.atomic import write_text
 from saccade.bench import memory, timing
+from saccade.bench.cases import learning_step
 from saccade.models import Classifier
 
 RESULT = ROOT / "benchmarks" / "results" / "own_network.json"
@@ -89,26 +88,12 @@ def training(way: str) -> Callable[[], Tensor]:
     """One training step."""
     net = network(way)
     x = torch.randn(STEPS, BATCH, 2, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
-    labels = torch.arange(BATCH) % CLASSES
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
-
-    def step() -> Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(net(x).mean(0), labels)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
+    return learning_step(net, x, torch.arange(BATCH) % CLASSES)
 
 
 def peak(way: str) -> float:
     """MB that a step raises the resident memory by, in a process of its own."""
-    command = [sys.executable, __file__, "--peak-of", way, "--threads", str(torch.get_num_threads())]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"Measuring memory failed:\n{done.stderr}")
-    return float(done.stdout.splitlines()[-1])
+    return memory.printed(__file__, "--peak-of", way, "--threads", str(torch.get_num_threads()))
 
 
 def rows(ways: dict[str, Any]) -> Iterable[Sequence[str]]:
@@ -119,10 +104,7 @@ def rows(ways: dict[str, Any]) -> Iterable[Sequence[str]]:
 
 
 def generated(result: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    hardware = result["hardware"]
-    where = f"{hardware}, {result['threads']} threads, {versions}, {result['date']}, commit {result['commit']}"
-    return f"{table(rows(result['ways']))}\n\nMeasured on {where}."
+    return f"{table(rows(result['ways']))}\n\nMeasured on {measured_on(result)}."
 
 
 def main() -> None:

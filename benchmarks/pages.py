@@ -6,6 +6,7 @@ import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from saccade.atomic import write_text
 
@@ -22,6 +23,13 @@ def spread(values: Sequence[float], digits: int) -> str:
     """Mean ± sample standard deviation; of one value, the value."""
     mean = f"{statistics.mean(values):.{digits}f}"
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def measured_on(environment: Mapping[str, Any]) -> str:
+    """Hardware, threads, versions, date and commit of a measurement, from `saccade.bench.timing.environment`."""
+    e = environment
+    versions = ", ".join(f"{name} {version}" for name, version in e["versions"].items())
+    return f"{e['hardware']}, {e['threads']} thread(s), {versions}, {e['date']}, commit {e['commit']}"
 
 
 def rewrite(page: str, script: str, parts: Mapping[str, str], check: bool = False) -> None:

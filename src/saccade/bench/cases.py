@@ -96,13 +96,17 @@ def training(case: Case, way: str) -> Callable[[], Tensor]:
     """One training step (cross-entropy of the mean, SGD with momentum), as a call without arguments."""
     model, x = case.build("reference" if way in MODULES else "auto"), case.input()
     model.set_grad_checkpointing(way == "saccade checkpointed")
-    run: nn.Module = plain(model) if way == "plain" else model
     labels = torch.arange(case.batch) % model.num_classes
+    return learning_step(plain(model) if way == "plain" else model, x, labels)
+
+
+def learning_step(model: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], Tensor]:
+    """Forward, cross-entropy of the mean over steps, backward and SGD with momentum, as a call without arguments."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(run(x).mean(0), labels)
+        loss = nn.functional.cross_entropy(model(x).mean(0), labels)
         loss.backward()
         optimizer.step()
         return loss.detach()

@@ -41,8 +41,12 @@ def peaks(measured: list[Case], kind: str, way: str) -> list[float]:
         "kept": timing.heap_is_kept(),
         "threads": torch.get_num_threads(),
     }
-    command = [sys.executable, "-m", "saccade.bench.memory", json.dumps(settings)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    return printed("-m", "saccade.bench.memory", json.dumps(settings))
+
+
+def printed(*words: str) -> Any:
+    """The last line that Python prints in a process of its own, given these words, as JSON."""
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"Measuring memory failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from saccade.errors import unknown_name
 from saccade.models.network import Classifier, SpikingNetwork
-from saccade.models.sequential import Sequential
 from saccade.models.written import OWN, build_written
 from saccade.plugins import load_installed, run_file
 
@@ -35,6 +34,13 @@ class ModelEntry:
             return self.cls(**self.preset, **options)
         return build_written(self.written, **self.preset, **options)
 
+    def builders(self) -> Iterator[Callable[..., Any]]:
+        """What takes the keywords of `create_model`; where two take the same, the first says what it is if left out."""
+        if self.written is not None:
+            yield from (self.written, build_written)
+        classes = (cls for cls in self.cls.__mro__ if issubclass(cls, SpikingNetwork))
+        yield from (vars(cls)["__init__"] for cls in classes if "__init__" in vars(cls))
+
 
 _REGISTRY: dict[str, ModelEntry] = {}
 
@@ -54,7 +60,7 @@ def register_model(name: str, defaults: dict[str, Any] | None = None, **preset: 
         if name in _REGISTRY:
             raise ValueError(f"A model named {name!r} is already registered ({_REGISTRY[name].cls.__name__}).")
         is_class = isinstance(network, type)
-        cls: Any = network if is_class else Sequential
+        cls: Any = network if is_class else Classifier
         _REGISTRY[name] = ModelEntry(cls, preset, defaults or {}, None if is_class else network)  # type: ignore[arg-type]
         return network
 
@@ -78,17 +84,12 @@ def model_defaults(name: str) -> dict[str, Any]:
     """Every keyword that `create_model(name, ...)` takes, those of its class first, and what each is if left out."""
     entry = model_entry(name)
     found: dict[str, Any] = {}
-    classes = (SpikingNetwork,) if entry.written else entry.cls.__mro__
-    builds = [vars(cls)["__init__"] for cls in classes if issubclass(cls, SpikingNetwork) and "__init__" in vars(cls)]
-    for build in (entry.written, *builds) if entry.written else builds:
+    for build in entry.builders():
         parameters = inspect.signature(build).parameters.values()
         for parameter in (p for p in parameters if p.kind is p.KEYWORD_ONLY):
-            if parameter.default is not parameter.empty or not entry.written:
-                found.setdefault(parameter.name, parameter.default)
+            found.setdefault(parameter.name, parameter.default)
     if issubclass(entry.cls, Classifier):
         found["attention_at"] = None
-    if entry.written is not None and "attention" not in inspect.signature(entry.written).parameters:
-        found["attention"] = OWN
     return {option: entry.defaults.get(option, value) for option, value in found.items() if option not in entry.preset}
 
 

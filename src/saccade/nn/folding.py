@@ -28,7 +28,9 @@ def regular_gradient(x: Tensor) -> Tensor:
     return x
 
 
-def _with_regular_strides(grad: Tensor) -> Tensor:
+def _with_regular_strides(grad: Tensor | None) -> Tensor | None:
+    if grad is None:  # nothing came back along this path
+        return None
     _, C, H, W = grad.shape
     if grad.is_contiguous():
         return grad.as_strided(grad.shape, (C * H * W, H * W, W, 1))

@@ -67,12 +67,12 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> 
     """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow."""
     if suits(x, weight, geometry):
         return PackedConv(weight, bias)(x)
+    if in_planes(x, weight, FORWARD):
+        return torch.conv2d(x.contiguous(), weight, bias, *geometry).contiguous(memory_format=torch.channels_last)
     sides = zip(x.shape[2:], weight.shape[2:], *geometry[:3], strict=True)
     H, W = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
     N, K = len(x), len(weight)
     size = K * H * W * x.element_size()
-    if in_planes(x, weight, FORWARD):
-        return torch.conv2d(x.contiguous(), weight, bias, *geometry).contiguous(memory_format=torch.channels_last)
     if x.device.type != "cpu" or N * size < FROM:
         return torch.conv2d(x, weight, bias, *geometry)
     # in pieces, since torch would ask the system for fresh memory for a result of this size (see `ops.plumbing.reuse`)
