@@ -34,6 +34,7 @@ from saccade.ops.lif import cpu
 
 name = "cpu"
 
+LOWERED = {(torch.float32, torch.bfloat16), (torch.bfloat16, torch.bfloat16)}  # input and autocast's type
 LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
 SMALL = 1 << 17  # numbers up to which a single step in training is not worth a node (see `too_small`)
 
@@ -42,8 +43,10 @@ def refuses(x: Tensor) -> str | None:
     """Why no stretch can be taken with this input, or None."""
     if x.ndim != 5 or not x.numel():
         return f"the input {list(x.shape)} is no sequence of frames"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on"
+    if torch.is_autocast_enabled("cpu") and (x.dtype, torch.get_autocast_dtype("cpu")) not in LOWERED:
+        return f"autocast to {torch.get_autocast_dtype('cpu')} is on, and the input is {x.dtype}"
+    if x.dtype == torch.bfloat16 and not torch.is_autocast_enabled("cpu"):
+        return "the input is torch.bfloat16 without autocast"
     return cpu.unsupported(x, 1.0, 1.0, LIF().spec) or cpu.unavailable()
 
 
@@ -133,6 +136,7 @@ class Flow:
 
     @classmethod
     def of(cls, x: Tensor) -> Flow:
+        x = lowered(x)
         if is_static(x):
             return cls(x[0], len(x), True)
         return cls(folded(x), len(x), False)
@@ -157,6 +161,14 @@ class Flow:
         """Everything applied, [T, B, C, H, W]; of equal steps if `static`."""
         y = self.normed()
         return y.expand(self.steps, *y.shape) if self.static else unfold_time(y, self.steps)
+
+
+def lowered(x: Tensor) -> Tensor:
+    """x in the type that autocast gives to convolutions, if it is on; equal steps stay one memory."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x
+    dtype = torch.get_autocast_dtype("cpu")
+    return x[0].to(dtype).expand_as(x) if is_static(x) else x.to(dtype)
 
 
 def is_static(x: Tensor) -> bool:
@@ -255,6 +267,6 @@ def residual(link: ResidualLink, x: Tensor, recompute: bool) -> Tensor | None:
     """A residual that has been entered, as composite nodes; None where it cannot be."""
     if refuses(x) or has_global_hooks() or objection_inside(link) or not gain(link) or too_small([link], x):
         return None
-    flow = Flow(folded(x), len(x), False)
+    flow = Flow(folded(lowered(x)), len(x), False)
     _add(flow, link, recompute)
     return flow.sequence()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from saccade.nn.folding import fold_time, regular_gradient
 from saccade.nn.neuron import LIF
 from saccade.ops.composite import Composite, Plan, batch_moments
+from saccade.ops.plumbing.bfloat import computed_in
 from saccade.ops.plumbing.ran import note_ran
 from saccade.ops.winograd import SAME, Convolution, Geometry
 
@@ -84,7 +85,8 @@ def _statistics(norm: nn.BatchNorm2d, y: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(y.shape)}")
     mean, variance = batch_moments(y)
     _move_statistics(norm, mean, variance * (count / (count - 1)))
-    return mean.to(y.dtype), (variance + norm.eps).rsqrt().to(y.dtype)
+    kept_as = computed_in(y.dtype)
+    return mean.to(kept_as), (variance + norm.eps).rsqrt().to(kept_as)
 
 
 def _move_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:

@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.plumbing.bfloat import as_array, computed_in
 from saccade.ops.plumbing.reuse import empty_strided
 from saccade.ops.plumbing.threads import cut, parts_of, run_parts
 from saccade.ops.surrogate import IN_KERNELS
@@ -75,7 +76,7 @@ def flat(x: Tensor) -> Array:
 
 def frames(x: Tensor) -> Array:
     """A channels-last [N, C, H, W] as [N, H, W, C], contiguous."""
-    return x.detach().permute(0, 2, 3, 1).contiguous().numpy()
+    return as_array(x.detach().permute(0, 2, 3, 1).contiguous())
 
 
 def empty(shape: Any, dtype: torch.dtype) -> Tensor:
@@ -96,12 +97,13 @@ def batch_moments(y: Tensor) -> tuple[Tensor, Tensor]:
     from saccade.ops.composite import kernel
 
     memory, C = flat(y), y.shape[1]
-    units = math.ceil(len(memory) / (C * kernel.ROWS))
-    totals = np.zeros((parts_of(y.numel(), units), 2, C))
-    center = memory[:C].copy()
+    first = y[0, :, 0, 0].detach().to(computed_in(y.dtype)).numpy()
+    center = np.tile(first, max(1, cpu.BLOCK // C))
+    units = math.ceil(len(memory) / (len(center) * kernel.ROWS))
+    totals = np.zeros((parts_of(y.numel(), units), 2, len(center)))
     run(kernel.moments, y.numel(), units, memory, center, totals)
-    shift, square = totals.sum(0) / (y.numel() // C)
-    return torch.from_numpy(shift + center), torch.from_numpy(np.maximum(square - shift**2, 0))
+    shift, square = totals.sum(0).reshape(2, -1, C).sum(1) / (y.numel() // C)
+    return torch.from_numpy(shift + first), torch.from_numpy(np.maximum(square - shift**2, 0))
 
 
 def fire(y: Tensor, affine: Affine, plan: Plan, dtype: torch.dtype) -> Tensor:
@@ -122,9 +124,10 @@ def pooled(y: Tensor, affine: Affine, plan: Plan) -> tuple[Tensor, Tensor, Tenso
 
     N, C, H, W = y.shape
     if plan.pool == "none":
-        return fire(y, affine, plan, y.dtype), y.new_empty(0, C), None
+        return fire(y, affine, plan, y.dtype), torch.empty(0, C, dtype=computed_in(y.dtype)), None
     spikes = fire(y, affine, plan, torch.uint8)
-    out, mean = empty((N, C, H // 2, W // 2), y.dtype), y.new_empty(N if plan.mean else 0, C)
+    out = empty((N, C, H // 2, W // 2), y.dtype)
+    mean = torch.empty(N if plan.mean else 0, C, dtype=computed_in(y.dtype))
     run(kernel.pool, y.numel(), N, frames(spikes), frames(out), mean.numpy(), plan.pool == "max")
     return out, mean, spikes
 
@@ -153,7 +156,7 @@ def normalise_back(y: Tensor, grad: Tensor, affine: Affine, sums: Array, product
     count = y.numel() // y.shape[1] if plan.batch else math.inf
     of_x = -slope * inverse_std**2 * products / count
     constant = -slope * sums / count - of_x * mean
-    tiles = [tile(torch.from_numpy(v).to(y.dtype), plan) for v in (slope, of_x, constant)]
+    tiles = [tile(torch.from_numpy(v).to(computed_in(y.dtype)), plan) for v in (slope, of_x, constant)]
     run(kernel.combine, y.numel(), math.ceil(y.numel() / len(tiles[0])), flat(grad), flat(y), *tiles)
 
 
@@ -162,6 +165,9 @@ class Composite(torch.autograd.Function):
 
     y is [T*B, C, H, W], channels last and dense. Without a norm its four are None; without a convolution the pooled
     spikes come out. Statistics are constants for autograd: with `plan.batch` backward accounts for them.
+
+    If y is bfloat16, so is what is kept and handed on, and the convolution takes a rounded copy of its weight. Weights,
+    statistics and potentials are float32.
     """
 
     @staticmethod
@@ -200,8 +206,17 @@ class Composite(torch.autograd.Function):
         del met
         if spikes is not None:
             full = empty(y.shape, y.dtype)
-            share = grad_mean.contiguous().numpy() if plan.mean else np.empty((0, y.shape[1]), full.numpy().dtype)
-            run(kernel.unpool, y.numel(), len(y), frames(grad), frames(spikes), share, frames(full), plan.pool == "max")
+            share = grad_mean if plan.mean else torch.empty(0, y.shape[1], dtype=computed_in(y.dtype))
+            run(
+                kernel.unpool,
+                y.numel(),
+                len(y),
+                frames(grad),
+                frames(spikes),
+                share.contiguous().numpy(),
+                frames(full),
+                plan.pool == "max",
+            )
             grad = full
         else:
             dense = grad.contiguous(memory_format=torch.channels_last)
@@ -220,5 +235,6 @@ class Composite(torch.autograd.Function):
 def _affine(y: Tensor, *norm: Any) -> Affine:
     if norm[0] is not None:
         return Affine.of(norm[2], norm[3], norm[0], norm[1])
-    zero, one = y.new_zeros(y.shape[1]), y.new_ones(y.shape[1])
+    zero = torch.zeros(y.shape[1], dtype=computed_in(y.dtype))
+    one = torch.ones_like(zero)
     return Affine(zero, one, one, zero)
