@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = "SACCADE_SCALE"
-ONE_CORE = ("--num-cpus", "1", "--include-dashboard", "false")
+ONE_CORE = ("--num-cpus", "1")
 
 
 def environment(threads: int = 1) -> dict[str, str]:
@@ -28,7 +28,8 @@ class Nodes:
     def __init__(self) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        ray("start", "--head", "--node-ip-address", "127.0.0.1", "--port", str(port), *ONE_CORE)
+        head = ("--head", "--include-dashboard", "false", "--node-ip-address", "127.0.0.1", "--port", str(port))
+        ray("start", *head, *ONE_CORE)
         self.add()
 
     def add(self) -> None:
@@ -56,9 +57,11 @@ def cluster() -> Iterator[Nodes]:
 
 
 def ray(*words: str) -> None:
-    subprocess.run(
-        [str(Path(sys.executable).parent / "ray"), *words], env=environment(), check=True, capture_output=True
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ray"), *words], env=environment(), capture_output=True, text=True
     )
+    if done.returncode:
+        raise RuntimeError(f"ray {' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def free_port() -> int:
