@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 MARK = "SACCADE_SCALE"
+TOKEN = secrets.token_hex(32)  # of this cluster: Ray takes no node and no driver without it
 ONE_CORE = ("--num-cpus", "1")
 
 
 def environment(threads: int = 1) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "RAY_worker_niceness": "0", MARK: str(os.getpid())}
+    ray = {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    return {**os.environ, **ray, "OMP_NUM_THREADS": str(threads), MARK: str(os.getpid())}
 
 
 class Nodes:
