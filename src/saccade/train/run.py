@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from saccade import ops
@@ -30,6 +29,7 @@ from saccade.train.learning.task import LearningTask
 from saccade.train.running.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
 from saccade.train.running.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.running.launch import launch
+from saccade.train.running.logger import Curves
 from saccade.train.running.processes import World, described, find_world, joined, leave
 from saccade.train.running.progress import RunProgress
 from saccade.train.running.quiet import quiet_lightning
@@ -233,7 +233,7 @@ def _trainer(order: _Order, folder: RunFolder, history: History, machine: Machin
         num_sanity_val_steps=0,
         gradient_clip_val=e.gradient_clip or None,
         callbacks=callbacks,
-        logger=TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="", default_hp_metric=False),
+        logger=Curves(folder.tensorboard),
         plugins=[RunCheckpointIO(e), environment],
         default_root_dir=folder.path,
         enable_checkpointing=False,

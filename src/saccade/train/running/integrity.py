@@ -16,10 +16,13 @@ from saccade.arrays import read_arrays
 from saccade.atomic import SUFFIX
 from saccade.files import FileError, printable, read_file, read_object, sha256_of
 from saccade.models.weights import load_weights, read_card
-from saccade.runs import CARD, EARLIER, PROBE, RESULT, WEIGHTS
+from saccade.runs import CARD, CONFIG, EARLIER, METRICS, PROBE, RESULT, WEIGHTS
 from saccade.train.config import Experiment
 from saccade.train.running.checkpoint import check_tie, read_checkpoint
 from saccade.train.running.run_folder import RunFolder
+
+#: files of a finished run whose hashes are kept
+NAMED = (CONFIG, METRICS, WEIGHTS, CARD, RESULT)
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,10 @@ class Inspection:
         if not path.is_file():
             self.say("note", path, "is not there, as in runs of 0.1.0: changes of text files cannot be told.")
             return
-        content = self._try(path, partial(read_object, path)) or {}
-        hashes = content.get("sha256")
+        content = self._try(path, partial(read_object, path))
+        hashes = None if content is None else content.get("sha256")
+        if content is not None and not (isinstance(hashes, dict) and {*NAMED} <= hashes.keys()):
+            self.say("error", path, f"does not name the hashes of {', '.join(NAMED)}.")
         for name, wanted in hashes.items() if isinstance(hashes, dict) else ():
             there = self.folder.path / Path(name).name
             if not there.is_file():
