@@ -55,5 +55,5 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.
     start, count = beginning.tell(), math.prod(shape)
     if dtype.hasobject or min(shape, default=0) < 0 or member.file_size != start + count * dtype.itemsize:
         raise FileError(path, f"its array {member.filename!r} is not the {dtype} {list(shape)} that it claims to be.")
-    flat = np.frombuffer(archive.read(member), dtype, count, start)
+    flat = np.frombuffer(bytearray(archive.read(member)), dtype, count, start)  # of bytes it could not be written to
     return flat.reshape(shape, order="F" if in_columns else "C")

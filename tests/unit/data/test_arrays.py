@@ -38,6 +38,7 @@ def test_arrays_come_back(tmp_path):
     for name, value in made.items():
         assert np.array_equal(read[name], value)
         assert read[name].dtype == np.asarray(value).dtype
+        assert read[name].flags.writeable
 
 
 def test_a_bomb_an_object_and_a_lying_header_are_refused(tmp_path):
