@@ -26,9 +26,9 @@ from saccade.chain.patterns import (
     is_plain_norm,
     plain_neuron,
 )
-from saccade.engines.nodes import compose, convolve_frames, folded, normalise_once
+from saccade.engines.nodes import add_normalised, compose, convolve_frames, folded, multiply, normalise_once
 from saccade.engines.recompute import recomputed
-from saccade.nn.folding import fold_time, regular_gradient, unfold_time
+from saccade.nn.folding import regular_gradient, unfold_time
 from saccade.nn.neuron import LIF
 from saccade.ops.lif import cpu
 
@@ -227,11 +227,10 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
         out, _ = compose(y, steps, lif, norm, pool or "none", None if conv is None else conv.core)
         flow.set(out, None if conv is None else conv.norm)
         return 1 + (pool is not None) + (conv is not None)
-    if pool is not None and gate_commutes_with(link, pool):
-        out, mean = compose(y, steps, lif, norm, pool, mean=True)
-        gate = link.gate.gate(unfold_time(mean, steps)[..., None, None])
-        flow.set(fold_time(unfold_time(out, steps) * gate))
-        return 2
+    if gate_commutes_with(link, pool or "average"):
+        out, mean = compose(y, steps, lif, norm, pool or "none", mean=True)
+        flow.set(multiply(out, link.gate.gate(unfold_time(mean, steps)[..., None, None]), steps))
+        return 1 + (pool is not None)
     spikes, _ = compose(y, steps, lif, norm)
     flow.set(folded(link.gate(unfold_time(spikes, steps))))
     return 1
@@ -245,16 +244,16 @@ def _pool(flow: Flow, following: Sequence[Link]) -> str | None:
 
 
 def _add(flow: Flow, link: ResidualLink, recompute: bool) -> None:
-    """A residual. Behind a norm the sum is made in place: no norm looks at its output again in backward."""
+    """A residual. A norm at the end of its main branch is part of the sum."""
     x = unfold_time(flow.frames(), flow.steps)
     if recompute and x.nbytes >= LARGE and _is_pointwise(link):
         shortcut = recomputed(link.shortcut[0], x, link.shortcut[0].module)
     else:
         shortcut = run(link.shortcut, x, recompute) if link.shortcut else x
     main = _flow(link.main, x, recompute)
-    fresh, y = main.norm is not None, main.frames()
+    norm, y = (None, main.frames()) if main.static else (main.norm, main.y)
     other = folded(check_branches(link, unfold_time(y, flow.steps), shortcut))
-    flow.set(y.add_(other) if fresh else y + other)
+    flow.set(y + other if norm is None else add_normalised(norm, y, other))
 
 
 def _is_pointwise(link: ResidualLink) -> bool:

@@ -105,16 +105,120 @@ def gradient(
 
 @compiled
 def combine(
-    grad: Array, x: Array, of_grad: Array, of_x: Array, constant: Array, first: int, last: int, part: int
+    out: Array, grad: Array, x: Array, of_grad: Array, of_x: Array, constant: Array, first: int, last: int, part: int
 ) -> None:
-    """grad = of_grad * grad + of_x * x + constant, in place; units of one block."""
+    """out = of_grad * grad + of_x * x + constant, which may be grad itself; units of one block."""
     block = of_grad.size
     for unit in range(first, last):
         a, b = unit * block, min((unit + 1) * block, x.size)
-        grad_k, x_k = grad[a:b], x[a:b]
+        out_k, grad_k, x_k = out[a:b], grad[a:b], x[a:b]
         for i in range(b - a):
             back = of_grad[i] * widened(grad_k[i]) + of_x[i] * widened(x_k[i]) + constant[i]
-            grad_k[i] = narrowed(back, grad_k)
+            out_k[i] = narrowed(back, out_k)
+
+
+@compiled
+def products(grad: Array, x: Array, center: Array, totals: Array, first: int, last: int, part: int) -> None:
+    """Per channel, `totals[part]` [2, block] += sums of grad and of grad * (x - center), over units of ROWS blocks."""
+    block = center.size
+    sums, weighted = np.empty(block, center.dtype), np.empty(block, center.dtype)
+    for unit in range(first, last):
+        sums[:] = 0
+        weighted[:] = 0
+        for start in range(unit * ROWS * block, min((unit + 1) * ROWS * block, x.size), block):
+            end = min(start + block, x.size)
+            grad_k, x_k = grad[start:end], x[start:end]
+            for i in range(x_k.size):
+                g = widened(grad_k[i])
+                sums[i] += g
+                weighted[i] += g * (widened(x_k[i]) - center[i])
+        totals[part, 0] += sums
+        totals[part, 1] += weighted
+
+
+@compiled
+def add(x: Array, slope: Array, offset: Array, other: Array, out: Array, first: int, last: int, part: int) -> None:
+    """out = slope * x + offset + other; units of one block."""
+    block = slope.size
+    for unit in range(first, last):
+        a, b = unit * block, min((unit + 1) * block, x.size)
+        x_k, other_k, out_k = x[a:b], other[a:b], out[a:b]
+        for i in range(b - a):
+            out_k[i] = narrowed(slope[i] * widened(x_k[i]) + offset[i] + widened(other_k[i]), out_k)
+
+
+@compiled
+def _spread(values: Array, out: Array) -> None:
+    """A number per channel, repeated to the length of `out`."""
+    for i in range(out.size):
+        out[i] = values[i % values.size]
+
+
+@compiled
+def _folded(values: Array, out: Array) -> None:
+    """`_spread` backwards: sums per channel."""
+    out[:] = 0
+    for start in range(0, values.size, out.size):
+        for c in range(out.size):
+            out[c] += values[start + c]
+
+
+@compiled
+def average(x: Array, mean: Array, block: int, first: int, last: int, part: int) -> None:
+    """mean [N, C] of x [N, H * W * C], by frames."""
+    sums = np.empty(block, mean.dtype)
+    for n in range(first, last):
+        sums[:] = 0
+        for start in range(0, x.shape[1], block):
+            x_k = x[n, start : min(start + block, x.shape[1])]
+            for i in range(x_k.size):
+                sums[i] += widened(x_k[i])
+        _folded(sums, mean[n])
+        mean[n] /= mean.dtype.type(x.shape[1] // mean.shape[1])
+
+
+@compiled
+def add_share(x: Array, mean: Array, block: int, first: int, last: int, part: int) -> None:
+    """x [N, H * W * C] += mean [N, C] / (H * W), by frames: `average` backwards."""
+    share, pixels = np.empty(block, mean.dtype), mean.dtype.type(x.shape[1] // mean.shape[1])
+    for n in range(first, last):
+        _spread(mean[n] / pixels, share)
+        for start in range(0, x.shape[1], block):
+            x_k = x[n, start : min(start + block, x.shape[1])]
+            for i in range(x_k.size):
+                x_k[i] = narrowed(widened(x_k[i]) + share[i], x)
+
+
+@compiled
+def scale(x: Array, gate: Array, out: Array, block: int, first: int, last: int, part: int) -> None:
+    """out = x * gate for x [N, H * W * C] and gate [N, C], by frames."""
+    g = np.empty(block, gate.dtype)
+    for n in range(first, last):
+        _spread(gate[n], g)
+        for start in range(0, x.shape[1], block):
+            end = min(start + block, x.shape[1])
+            x_k, out_k = x[n, start:end], out[n, start:end]
+            for i in range(x_k.size):
+                out_k[i] = narrowed(widened(x_k[i]) * g[i], out)
+
+
+@compiled
+def scale_back(
+    grad: Array, x: Array, gate: Array, out: Array, of_gate: Array, block: int, first: int, last: int, part: int
+) -> None:
+    """out = grad * gate, and of_gate [N, C] = the sum over H, W of grad * x, by frames."""
+    g, sums = np.empty(block, gate.dtype), np.empty(block, gate.dtype)
+    for n in range(first, last):
+        _spread(gate[n], g)
+        sums[:] = 0
+        for start in range(0, x.shape[1], block):
+            end = min(start + block, x.shape[1])
+            grad_k, x_k, out_k = grad[n, start:end], x[n, start:end], out[n, start:end]
+            for i in range(x_k.size):
+                back = widened(grad_k[i])
+                sums[i] += back * widened(x_k[i])
+                out_k[i] = narrowed(back * g[i], out)
+        _folded(sums, of_gate[n])
 
 
 @compiled

@@ -10,7 +10,6 @@ the batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +18,25 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from saccade.ops.composite.passes import (
+    Affine,
+    Array,
+    block,
+    channels_last,
+    empty,
+    flat,
+    frames,
+    normalise_back,
+    rows,
+    run,
+    tile,
+)
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
-from saccade.ops.plumbing.bfloat import as_array, computed_in
-from saccade.ops.plumbing.reuse import empty_strided
-from saccade.ops.plumbing.threads import cut, parts_of, run_parts
+from saccade.ops.plumbing.bfloat import computed_in
+from saccade.ops.plumbing.threads import parts_of
 from saccade.ops.surrogate import IN_KERNELS
 from saccade.ops.winograd import SAME, Geometry, convolve, convolve_back
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -48,69 +57,11 @@ class Plan:
     geometry: Geometry = SAME
 
 
-@dataclass(frozen=True)
-class Affine:
-    """A norm as the affine map slope * y + offset, where slope = weight / std; and what its gradient needs."""
-
-    mean: Tensor
-    inverse_std: Tensor
-    slope: Tensor
-    offset: Tensor
-
-    @classmethod
-    def of(cls, mean: Tensor, inverse_std: Tensor, weight: Tensor, bias: Tensor) -> Affine:
-        slope = weight.detach() * inverse_std
-        return cls(mean, inverse_std, slope, bias.detach() - mean * slope)
-
-
-def run(loop: Callable[..., None], work: int, units: int, *arguments: Any) -> None:
-    """Run a loop of `kernel.py` over all units."""
-    parts = parts_of(work, units)
-    run_parts(parts, lambda part: loop(*arguments, *cut(units, part, parts), part))
-
-
-def flat(x: Tensor) -> Array:
-    """The memory of a channels-last [N, C, H, W], as it lies there."""
-    return frames(x).reshape(-1)
-
-
-def frames(x: Tensor) -> Array:
-    """A channels-last [N, C, H, W] as [N, H, W, C], contiguous."""
-    return as_array(x.detach().permute(0, 2, 3, 1).contiguous())
-
-
-def empty(shape: Any, dtype: torch.dtype) -> Tensor:
-    """Not initialised, [N, C, H, W] channels last."""
-    N, C, H, W = shape
-    return empty_strided((N, C, H, W), (H * W * C, 1, W * C, C), dtype)
-
-
-def tile(values: Tensor, plan: Plan) -> Array:
-    """A number per channel, repeated to a block's length: a few hundred neurons whose potentials stay in the cache."""
-    C = len(values)
-    most = min(cpu.BLOCK, cpu.BLOCK_BYTES // (max(plan.steps, 1) * values.element_size()))
-    return np.tile(values.detach().numpy(), max(1, most // C))
-
-
-def batch_moments(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance per channel of [N, C, H, W], float64."""
-    from saccade.ops.composite import kernel
-
-    memory, C = flat(y), y.shape[1]
-    first = y[0, :, 0, 0].detach().to(computed_in(y.dtype)).numpy()
-    center = np.tile(first, max(1, cpu.BLOCK // C))
-    units = math.ceil(len(memory) / (len(center) * kernel.ROWS))
-    totals = np.zeros((parts_of(y.numel(), units), 2, len(center)))
-    run(kernel.moments, y.numel(), units, memory, center, totals)
-    shift, square = totals.sum(0).reshape(2, -1, C).sum(1) / (y.numel() // C)
-    return torch.from_numpy(shift + first), torch.from_numpy(np.maximum(square - shift**2, 0))
-
-
 def fire(y: Tensor, affine: Affine, plan: Plan, dtype: torch.dtype) -> Tensor:
     """The spikes of norm and neuron, [N, C, H, W] of y's shape, as `dtype`."""
     from saccade.ops.composite import kernel
 
-    out, slope, offset = empty(y.shape, dtype), tile(affine.slope, plan), tile(affine.offset, plan)
+    out, slope, offset = empty(y.shape, dtype), tile(affine.slope, plan.steps), tile(affine.offset, plan.steps)
     constants = cpu.constants(plan.decay, plan.gain, plan.spec, y.dtype)
     units = math.ceil(y.numel() / plan.steps / len(slope))
     hard = plan.spec.reset == "hard"
@@ -123,11 +74,14 @@ def pooled(y: Tensor, affine: Affine, plan: Plan) -> tuple[Tensor, Tensor, Tenso
     from saccade.ops.composite import kernel
 
     N, C, H, W = y.shape
+    mean = torch.empty(N if plan.mean else 0, C, dtype=computed_in(y.dtype))
     if plan.pool == "none":
-        return fire(y, affine, plan, y.dtype), torch.empty(0, C, dtype=computed_in(y.dtype)), None
+        out = fire(y, affine, plan, y.dtype)
+        if plan.mean:
+            run(kernel.average, y.numel(), N, rows(out), mean.numpy(), block(C))
+        return out, mean, None
     spikes = fire(y, affine, plan, torch.uint8)
     out = empty((N, C, H // 2, W // 2), y.dtype)
-    mean = torch.empty(N if plan.mean else 0, C, dtype=computed_in(y.dtype))
     run(kernel.pool, y.numel(), N, frames(spikes), frames(out), mean.numpy(), plan.pool == "max")
     return out, mean, spikes
 
@@ -138,7 +92,7 @@ def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Ar
     from saccade.ops.composite import kernel
 
     spec = plan.spec
-    tiles = [tile(values, plan) for values in (affine.slope, affine.offset, affine.mean)]
+    tiles = [tile(values, plan.steps) for values in (affine.slope, affine.offset, affine.mean)]
     units = math.ceil(y.numel() / plan.steps / len(tiles[0]))
     totals = np.zeros((parts_of(y.numel(), units), 2, len(tiles[0])))
     constants = cpu.constants(plan.decay, plan.gain, spec, y.dtype)
@@ -146,18 +100,6 @@ def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Ar
     run(kernel.gradient, y.numel(), units, flat(y), *tiles, flat(grad), totals, plan.steps, constants, *flags)
     sums, products = totals.sum(0).reshape(2, -1, y.shape[1]).sum(1)
     return sums, products
-
-
-def normalise_back(y: Tensor, grad: Tensor, affine: Affine, sums: Array, products: Array, plan: Plan) -> None:
-    """Turn `grad`, of the norm's output, into that of its input y, in place."""
-    from saccade.ops.composite import kernel
-
-    slope, inverse_std, mean = (v.double().numpy() for v in (affine.slope, affine.inverse_std, affine.mean))
-    count = y.numel() // y.shape[1] if plan.batch else math.inf
-    of_x = -slope * inverse_std**2 * products / count
-    constant = -slope * sums / count - of_x * mean
-    tiles = [tile(torch.from_numpy(v).to(computed_in(y.dtype)), plan) for v in (slope, of_x, constant)]
-    run(kernel.combine, y.numel(), math.ceil(y.numel() / len(tiles[0])), flat(grad), flat(y), *tiles)
 
 
 class Composite(torch.autograd.Function):
@@ -219,15 +161,15 @@ class Composite(torch.autograd.Function):
             )
             grad = full
         else:
-            dense = grad.contiguous(memory_format=torch.channels_last)
-            grad = dense if owned or dense is not grad else dense.clone(memory_format=torch.preserve_format)
-            if not grad.permute(0, 2, 3, 1).is_contiguous():  # one channel or one pixel: strides say nothing
-                grad = empty(y.shape, y.dtype).copy_(grad)
+            dense = channels_last(grad)
+            grad = dense if owned or dense is not grad else empty(y.shape, y.dtype).copy_(dense)
+            if plan.mean:
+                run(kernel.add_share, y.numel(), len(y), rows(grad), grad_mean.contiguous().numpy(), block(y.shape[1]))
         sums, products = back(y, grad, affine, plan)
         if weight is None:
             return grad, None, None, None, None, grad_weight, grad_bias, None
         if ctx.needs_input_grad[0]:
-            normalise_back(y, grad, affine, sums, products, plan)
+            normalise_back(y, grad, affine, sums, products, plan.batch, grad)
         of_weight = torch.from_numpy(products * inverse_std.double().numpy()).to(weight.dtype)
         return grad, of_weight, torch.from_numpy(sums).to(weight.dtype), None, None, grad_weight, grad_bias, None
 
