@@ -153,6 +153,8 @@ def test_unknown_model():
 def test_networks_with_linear_layers_check_the_size(name):
     with pytest.raises(ValueError, match=r"halves its input \d times, so input_size=\(2, 2\) is too small"):
         small(name, input_size=(2, 2))
+    with pytest.raises(ValueError, match=r"input_size is \(H, W\), two whole numbers of pixels, not 32"):
+        small(name, input_size=32)
     if not model_entry(name).cls.pools_input:
         with pytest.raises(ValueError, match=r"was built for input_size=\(32, 40\) but the input is 64 x 64"):
             small(name)(torch.zeros(T, B, 2, 64, 64))

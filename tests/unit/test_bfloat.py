@@ -136,8 +136,9 @@ def test_who_takes_what():
     model = saccade.create_model("msresnet18", width=0.05, steps=2).eval()
     x = torch.rand(2, 3, 8, 8)
     with autocast():
-        taken = {row.engine for row in saccade.explain(model, x)}
-        assert "cpu" in taken
+        found = saccade.explain(model, x)
+        assert "cpu" in {row.engine for row in found}
+        assert "bfloat16" in str(found).splitlines()[-1]
         wide = saccade.create_model("msresnet18", width=0.05, steps=2).double().eval()
         assert "cpu" not in {row.engine for row in saccade.explain(wide, x.double())}
     with torch.autocast("cpu", torch.float16):

@@ -15,6 +15,7 @@ from saccade.engines.chained import Chained
 from saccade.engines.recompute import on_copies
 from saccade.engines.record import Ran, recorded
 from saccade.engines.rows import Rows
+from saccade.ops.plumbing import bfloat
 
 
 class Explanation(NamedTuple):
@@ -39,7 +40,7 @@ def explain(model: Chained, x: Tensor) -> Rows:
         x: as the network takes it. What an engine takes depends on its type, device and size.
 
     Returns:
-        Rows of (link, kind, engine, reason), which print as a table.
+        Rows of (link, kind, engine, reason), which print as a table, and what the processor has for bfloat16.
 
     Raises:
         ValueError: a model that says no links.
@@ -51,9 +52,16 @@ def explain(model: Chained, x: Tensor) -> Rows:
         )
     with recorded() as found, torch.random.fork_rng(), torch.no_grad(), on_copies(model):
         model(x)
-    return Rows(
-        Explanation(link.name, link.kind, ran.engine, _reason(ran, link)) for ran in found for link in ran.links
-    )
+    rows = [Explanation(link.name, link.kind, ran.engine, _reason(ran, link)) for ran in found for link in ran.links]
+    return Rows(rows, _note() if x.device.type == "cpu" else "")
+
+
+def _note() -> str:
+    """Whether bfloat16 is, or would be, fast here."""
+    units = bfloat.units()
+    if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16:
+        return f"in bfloat16, multiplied by {units}" if units else "in bfloat16, for which this processor has no units"
+    return f"this processor multiplies bfloat16 ({units}): faster under torch.autocast" if units else ""
 
 
 def _reason(ran: Ran, link: Link) -> str:

@@ -67,6 +67,8 @@ class SpikingNetwork(nn.Module):
         self.num_classes = num_classes
         self.steps = steps
         self.in_channels = in_channels
+        if input_size is not None and not _is_size(input_size):
+            raise ValueError(f"input_size is (H, W), two whole numbers of pixels, not {input_size!r}.")
         self.input_size = input_size
         self.width = width
         self.backend = backend
@@ -142,6 +144,10 @@ class SpikingNetwork(nn.Module):
                 found[name] = gate
                 inside.update(gate.modules())
         return found
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, Sequence) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)
 
 
 def kernels_for(attention: str, tcja_kernels: Mapping[str, int]) -> dict[str, int]:
