@@ -172,14 +172,10 @@ def soak(folder: Path) -> Case:
         nets[f"{gate}, modules"] = net
         nets[f"{gate}, deployed"] = saccade.deploy(net, "exact")
     plain = saccade.create_model("msresnet18", **{**options, "attention": "none"}).eval()
-    stream = saccade.stream(plain)
 
     def streamed(x: torch.Tensor) -> torch.Tensor:
-        state, answers = None, []
-        for frame in x:
-            answer, state = stream(frame, state)
-            answers.append(answer)
-        return torch.stack(answers)
+        stream = saccade.stream(plain)
+        return torch.stack([stream(frame) for frame in x])
 
     nets["a stream"] = streamed
     with torch.inference_mode():
