@@ -94,9 +94,9 @@ KINDS: dict[str, Kind] = {
     "mixing, averaged weights, AdamW": trained("--mix mixup --ema-decay 0.9 --optimizer adamw --lr 0.01"),
     "CutMix, parts of batches, clipping": trained("--mix cutmix --accumulate 2 --cutout 3 --gradient-clip 1"),
     "bfloat16": trained("--precision bfloat16 --optimizer adam --lr 0.01"),
-    "two loader processes": trained("--workers 2"),
-    "recordings, two loader processes": trained("--data-root DATA/events --workers 2", EVENTS),
+    "recordings": trained("--data-root DATA/events", EVENTS),
     "the VAE": trained("--data-root DATA/pictures", VAE),
+    "the VAE, a loader process": trained("--data-root DATA/pictures --workers 1", VAE),
     "a run of an ablation": Kind(
         lambda folder, data: [*GRID, "--out", str(folder)],
         grid_content,

@@ -7,11 +7,13 @@ and by benchmarks/reliability.py.
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -199,7 +201,8 @@ def command_lines(folder: Path) -> Attempt:
 
         def parsed() -> None:
             try:
-                check_experiment(parse_train(words).experiment())
+                with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # the parser's own words
+                    check_experiment(parse_train(words).experiment())
             except SystemExit as refused:  # of the wrong type: the parser has said so
                 raise ValueError("refused") from refused
 
