@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from saccade import export
     from saccade.engines import Residual, explain, stream
     from saccade.engines.inference import deploy
+    from saccade.export import from_nir
     from saccade.models import (
         Sequential,
         create_model,
@@ -31,6 +33,7 @@ _HOME = {
     "create_model": "saccade.models",
     "deploy": "saccade.engines.inference",
     "explain": "saccade.engines",
+    "from_nir": "saccade.export",
     "from_spikingjelly": "saccade.models",
     "IF": "saccade.nn",
     "LIF": "saccade.nn",
@@ -56,9 +59,11 @@ __all__ = [  # noqa: RUF022  the order of the README
     "Sequential",
     "Residual",
     "from_spikingjelly",
+    "from_nir",
     "explain",
     "deploy",
     "stream",
+    "export",
     "IF",
     "LIF",
     "PLIF",
@@ -66,10 +71,12 @@ __all__ = [  # noqa: RUF022  the order of the README
 
 
 def __getattr__(name: str) -> Any:
+    if name == "export":
+        return importlib.import_module("saccade.export")
     if name not in _HOME:
         raise AttributeError(f"module 'saccade' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *_HOME, "export"})

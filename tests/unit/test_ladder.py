@@ -81,8 +81,9 @@ for name in saccade.list_attention():
 print("ok")
 """
 EXTRAS = {
-    "aedat", "huggingface_hub", "lightning", "matplotlib", "numba", "psutil", "rich", "safetensors", "scipy", "sklearn",
-    "spikingjelly", "tensorboard", "torchmetrics", "torchvision", "triton", "tyro",
+    "aedat", "huggingface_hub", "lightning", "matplotlib", "nir", "numba", "onnx", "onnxruntime", "onnxscript",
+    "psutil", "rich", "safetensors", "scipy", "sklearn", "spikingjelly", "tensorboard", "torchmetrics",
+    "torchvision", "triton", "tyro",
 }  # fmt: skip
 
 
