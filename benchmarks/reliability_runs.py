@@ -96,7 +96,6 @@ KINDS: dict[str, Kind] = {
     "bfloat16": trained("--precision bfloat16 --optimizer adam --lr 0.01"),
     "recordings": trained("--data-root DATA/events", EVENTS),
     "the VAE": trained("--data-root DATA/pictures", VAE),
-    "the VAE, a loader process": trained("--data-root DATA/pictures --workers 1", VAE),
     "a run of an ablation": Kind(
         lambda folder, data: [*GRID, "--out", str(folder)],
         grid_content,
