@@ -39,7 +39,7 @@ SMALL = words("--width 0.05 --max-batches 3 --batch-size 8 --epochs 3 --device c
 PLAIN = words("train digits-dta --model fashion_net --attention tcja --model-options output_neuron False") + SMALL
 SIDE = 16
 #: how long a disturbed command may take before it counts as hanging
-PATIENCE_S = 180.0
+PATIENCE_S = 900.0  # others may use the cores
 
 
 @dataclass(frozen=True)
