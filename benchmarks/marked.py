@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 MARK = "SACCADE_SCALE"
-ONE_CORE = ("--num-cpus", "1", "--include-dashboard", "false")
+TOKEN = secrets.token_hex(32)  # of this cluster: Ray takes no node and no driver without it
+ONE_CORE = ("--num-cpus", "1")
 
 
 def environment(threads: int = 1) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "RAY_worker_niceness": "0", MARK: str(os.getpid())}
+    ray = {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    return {**os.environ, **ray, "OMP_NUM_THREADS": str(threads), MARK: str(os.getpid())}
 
 
 class Nodes:
@@ -28,7 +31,8 @@ class Nodes:
     def __init__(self) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        ray("start", "--head", "--node-ip-address", "127.0.0.1", "--port", str(port), *ONE_CORE)
+        head = ("--head", "--include-dashboard", "false", "--node-ip-address", "127.0.0.1", "--port", str(port))
+        ray("start", *head, *ONE_CORE)
         self.add()
 
     def add(self) -> None:
@@ -56,9 +60,11 @@ def cluster() -> Iterator[Nodes]:
 
 
 def ray(*words: str) -> None:
-    subprocess.run(
-        [str(Path(sys.executable).parent / "ray"), *words], env=environment(), check=True, capture_output=True
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ray"), *words], env=environment(), capture_output=True, text=True
     )
+    if done.returncode:
+        raise RuntimeError(f"ray {' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from saccade import export
     from saccade.engines import Residual, explain, stream
     from saccade.engines.inference import deploy
     from saccade.models import (
@@ -59,6 +60,7 @@ __all__ = [  # noqa: RUF022  the order of the README
     "explain",
     "deploy",
     "stream",
+    "export",
     "IF",
     "LIF",
     "PLIF",
@@ -66,10 +68,12 @@ __all__ = [  # noqa: RUF022  the order of the README
 
 
 def __getattr__(name: str) -> Any:
+    if name == "export":
+        return importlib.import_module("saccade.export")
     if name not in _HOME:
         raise AttributeError(f"module 'saccade' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *_HOME, "export"})

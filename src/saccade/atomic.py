@@ -15,11 +15,17 @@ from pathlib import Path
 SUFFIX = ".part"
 # Whoever is still writing has written since.
 STALE_S = 3600.0
+# Written to see whether the disk takes any more.
+ASKED_BYTES = 2**16
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write to; on leaving without an error it becomes `path`, on disk for good."""
+    """Yields a temporary path to write to; on leaving without an error it becomes `path`, on disk for good.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; it names `path`, whatever the writer said of it.
+    """
     _remove_stale(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
     try:
@@ -28,6 +34,11 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
+    except Exception as error:
+        refusal = _refusal(error, temporary)
+        if refusal is None:
+            raise
+        raise OSError(refusal.errno, refusal.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -42,6 +53,21 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what killed writers left behind in a folder."""
     for leftover in folder.glob(f".*{SUFFIX}"):
         leftover.unlink(missing_ok=True)
+
+
+def _refusal(error: Exception, temporary: Path) -> OSError | None:
+    """What the system refused, if that is what stopped a writer; None if it was something else.
+
+    Libraries have words of their own for a full disk ("unexpected pos 640 vs 534"), so the disk itself is asked.
+    """
+    if isinstance(error, OSError):
+        return error if error.filename in (None, str(temporary)) and error.errno is not None else None
+    try:
+        with temporary.open("ab") as file:
+            file.write(bytes(ASKED_BYTES))
+    except OSError as refusal:
+        return refusal
+    return None
 
 
 def _remove_stale(path: Path) -> None:

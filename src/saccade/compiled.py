@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 Loop = Callable[..., Any]
@@ -32,6 +33,25 @@ def compiled(loop: Loop) -> Loop:
 
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        return njit(cache=True, **options)(loop)
+        return _tolerant(njit(cache=True, **options)(loop))
     except RuntimeError:
         return njit(**options)(loop)
+
+
+def _tolerant(loop: Loop) -> Loop:
+    """The same loop with a cache that may fail: a full disk, or a damaged file there, costs a compilation alone."""
+    cache = loop._cache  # type: ignore[attr-defined]  # numba has no public name for it
+    save, load = cache.save_overload, cache.load_overload
+
+    def save_overload(*arguments: Any) -> None:
+        with suppress(OSError):
+            save(*arguments)
+
+    def load_overload(*arguments: Any) -> Any:
+        try:
+            return load(*arguments)
+        except Exception:  # whatever unpickling a damaged file raises
+            return None
+
+    cache.save_overload, cache.load_overload = save_overload, load_overload
+    return loop

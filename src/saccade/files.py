@@ -68,7 +68,12 @@ def read_object(path: Path, most: int = MOST_JSON_BYTES) -> dict[str, Any]:
 
 def write_object(path: Path, content: dict[str, Any], indent: int = 2) -> None:
     """Write a JSON object, whole or not at all."""
-    write_text(path, json.dumps(content, indent=indent) + "\n")
+    write_text(path, object_text(content, indent))
+
+
+def object_text(content: dict[str, Any], indent: int = 2) -> str:
+    """A JSON object as it stands in a file."""
+    return json.dumps(content, indent=indent) + "\n"
 
 
 def sha256_of(path: Path) -> str:

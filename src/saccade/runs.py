@@ -9,6 +9,8 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 CHECKPOINT, TENSORBOARD = "resume.ckpt", "tensorboard"
 #: the checkpoint before the last
 CHECKPOINT_BEFORE = "resume.before.ckpt"
+#: hashes of what a finished run consists of
+CHECKSUMS = "checksums.json"
 #: held by the process that trains
 LOCK = ".lock"
 #: where the result and weights of a run lie that ended, and was given more epochs

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 import saccade.models.weights
+import saccade.train.evaluate
 import saccade.train.run
 from saccade.cli import main
 from saccade.train.learning.classification import ClassificationTask
@@ -66,8 +67,11 @@ def arm(moment: str, n: int) -> None:
         nth_call(saccade.models.weights, "write_object", n, lambda *_: die())
     elif moment == "result":
         nth_call(saccade.train.run, "finish", n, lambda *_: die())
-    elif moment in ("SIGINT", "SIGTERM"):
+    elif moment in ("SIGINT", "SIGTERM", "SIGHUP"):
         nth_call(ClassificationTask, "count_loss", n, lambda *_: os.kill(os.getpid(), signal.Signals[moment]))
+    elif moment.startswith("scoring SIG"):
+        number = signal.Signals[moment.removeprefix("scoring ")]
+        nth_call(saccade.train.evaluate.Scoreboard, "update", n, lambda *_: os.kill(os.getpid(), number))
     else:
         assert moment == "after", moment
 
@@ -76,7 +80,8 @@ def run(words: list[str], point: list | None) -> int:
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        log = os.open(f"{Path(words[words.index('--run-dir') + 1]).name}.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        name = Path(words[words.index("--run-dir") + 1]).name if "--run-dir" in words else words[0]
+        log = os.open(f"{name}.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         os.dup2(log, 1)
         os.dup2(log, 2)
         if point:

@@ -146,6 +146,19 @@ def test_ray_is_started_again_where_its_start_took_too_long():
         engine.start_ray(NoRay(3), {})
 
 
+class AuthenticationError(Exception):
+    """What Ray's own is called."""
+
+
+def test_a_cluster_that_asks_for_a_token_is_named():
+    class Guarded:
+        def init(self, **options):
+            raise AuthenticationError("InvalidAuthToken")
+
+    with pytest.raises(ValueError, match=r"cluster at auto asks for its token\. Bring .* set RAY_AUTH_MODE=token"):
+        engine.start_ray(Guarded(), {"address": "auto"})
+
+
 def test_neither_the_package_nor_training_loads_ray():
     code = "import sys, saccade, saccade.train.run, saccade.cli.train; print('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+
+from saccade.cli.signals import told_to_stop
+from saccade.recipes import get_recipe
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 KILLED = -9
@@ -22,8 +27,13 @@ WORDS = [
 
 
 def drive(folder, *plan):
+    """Train in folders with kill points, one after the other; returns the exit codes."""
+    return drive_all(folder, *(([*WORDS, "--run-dir", name], point) for name, point in plan))
+
+
+def drive_all(folder, *jobs):
     """Run command lines with kill points, one after the other; returns their exit codes."""
-    jobs = json.dumps([([*WORDS, "--run-dir", name], point) for name, point in plan])
+    jobs = json.dumps(jobs)
     done = subprocess.run(
         [sys.executable, DRIVER, jobs],
         cwd=folder,
@@ -76,9 +86,60 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="interrupts a forked process")
-def test_ctrl_c_and_a_polite_kill_say_how_to_go_on(tmp_path):
-    assert drive(tmp_path, ("run", ["SIGINT", 5]), ("run", ["SIGTERM", 5]), ("run", None)) == [130, 130, 0]
+def test_whatever_tells_a_run_to_stop_it_says_how_to_go_on(tmp_path):
+    told = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+    plan = [("run", [name, 3]) for name in told] + [("run", ["scoring SIGTERM", 1]), ("run", None)]
+    assert drive(tmp_path, *plan) == [*told.values(), 143, 0]
     said = (tmp_path / "run.log").read_text()
-    assert said.count("Go on from the last whole epoch with: saccade train digits-dta --run-dir run --resume") == 2
+    assert said.count("Go on from the last whole epoch with: saccade train digits-dta --run-dir run --resume") == 4
     assert "Traceback" not in said
     assert "epoch 3/3" in said
+    files = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    jobs = [(["eval", "run"], [f"scoring {name}", 1]) for name in told]
+    assert drive_all(tmp_path, *jobs) == list(told.values())
+    assert (tmp_path / "eval.log").read_text() == "".join(f"Stopped by {name}.\n" for name in told)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == files
+
+
+IMPORTED = """
+import importlib.abc, os, signal, sys
+
+class Tell(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.{name})
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Tell())
+from saccade.cli import main
+sys.exit(main({words!r}))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal")
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize(("words", "module"), [(["train"], "tyro"), (["eval", "run"], "torch")])
+def test_told_to_stop_while_libraries_are_imported(tmp_path, name, code, words, module):
+    (tmp_path / "run").mkdir()
+    experiment = asdict(get_recipe("digits-dta"))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(experiment))
+    script = IMPORTED.format(module=module, name=name, words=words)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr == f"Stopped by {name}.\n"
+    assert [path.name for path in tmp_path.rglob("*")] == ["run", "config.json"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with told_to_stop() as told:
+            os.kill(os.getpid(), signal.SIGHUP)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+            assert (told.exit_code, str(told)) == (143, "Stopped by SIGTERM.")
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from saccade.compiled import compiled
+
 BROKEN = """
 import importlib.abc, sys
 
@@ -41,3 +43,19 @@ print(compiled.unavailable())
 def test_a_broken_numba_costs_speed_and_nothing_else(error, said):
     run = subprocess.run([sys.executable, "-c", BROKEN.format(error=error)], capture_output=True, text=True)
     assert run.stdout.strip() == said, run.stderr
+
+
+@pytest.mark.parametrize("what", ["save_overload", "load_overload"])
+def test_a_cache_that_fails_costs_a_compilation_alone(monkeypatch, what):
+    """A full disk, where numba keeps its code, and a damaged file there."""
+    caching = pytest.importorskip("numba.core.caching")
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device") if what == "save_overload" else EOFError("Ran out of input")
+
+    monkeypatch.setattr(caching.FunctionCache, what, fail)
+    assert compiled(twice)(21.0) == 42
+
+
+def twice(x):
+    return 2 * x

@@ -13,8 +13,8 @@ import saccade
 
 PACKAGE = Path(saccade.__file__).parent
 
-# the sentences for users; writing files under a temporary name; how the CPU loops are compiled
-EVERYONE = {"errors", "atomic", "compiled", "files", "plugins", "runs"}
+# the sentences for users; reading and writing files; how the CPU loops are compiled
+EVERYONE = {"arrays", "errors", "atomic", "compiled", "files", "plugins", "runs"}
 LADDER = {
     "data": set(),
     "ops": set(),
@@ -81,8 +81,9 @@ for name in saccade.list_attention():
 print("ok")
 """
 EXTRAS = {
-    "aedat", "huggingface_hub", "lightning", "matplotlib", "numba", "psutil", "rich", "safetensors", "scipy", "sklearn",
-    "spikingjelly", "tensorboard", "torchmetrics", "torchvision", "triton", "tyro",
+    "aedat", "huggingface_hub", "lightning", "matplotlib", "nir", "numba", "onnx", "onnxruntime", "onnxscript",
+    "psutil", "rich", "safetensors", "scipy", "sklearn", "spikingjelly", "tensorboard", "torchmetrics",
+    "torchvision", "triton", "tyro",
 }  # fmt: skip
 
 

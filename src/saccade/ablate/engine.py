@@ -125,6 +125,11 @@ def start_ray(ray: Any, options: dict[str, Any]) -> None:
                 "`ray start --head`, or leave out --address to use this machine alone."
             ) from None
         except Exception as error:  # Ray has no type for it
+            if type(error).__name__ == "AuthenticationError":
+                raise ValueError(
+                    f"The Ray cluster at {options.get('address')} asks for its token. Bring ~/.ray/auth_token from the "
+                    "machine of its head here, and set RAY_AUTH_MODE=token."
+                ) from None
             if not left:
                 raise ValueError(
                     f"Ray could not be started on this machine ({str(error).splitlines()[0]}). Try again when others "

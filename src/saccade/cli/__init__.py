@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import saccade
+from saccade.cli.signals import told_to_stop
 from saccade.errors import MissingExtraError, require, unknown_name
 
 #: verb -> ("module:function", one line of help)
@@ -26,6 +29,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "gates": ("saccade.cli.gates:main", "show the gates of the attention, and how far they are from doing nothing"),
     "energy": ("saccade.cli.energy:main", "count operations from real spikes, estimate energy, measure firing rates"),
     "report": ("saccade.cli.report:main", "make one page about a run, or comparing several"),
+    "export": ("saccade.cli.export:main", "write a trained network as ONNX, for other programs"),
+    "check": ("saccade.cli.check:main", "look whether every file of a run or an ablation is whole"),
     "bench": ("saccade.cli.bench:main", "measure kernels, modules and networks on this machine"),
     "recipes": ("saccade.cli.recipes:main", "list the recipes, or say what one of them is"),
     "data": ("saccade.cli.data:main", "list the data sets; prepare, check or show recordings of event cameras"),
@@ -33,24 +38,41 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 _USER_ERRORS = (ValueError, FileNotFoundError, MissingExtraError)
-_DISK_ERRORS = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_ERRORS = (*_FULL, errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+_NO_MEMORY = ("can't allocate memory", "CUDA out of memory")
+#: the number of SIGHUP
+HANGUP = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (None: that of the process); returns the exit code: 2 for mistakes, 130 after Ctrl-C."""
+    """Run a command line (None: that of the process); returns the exit code.
+
+    0: done. 1: not all is well, as the command says. 2: a mistake, or a disk or memory that is full. 130, 143, 129:
+    stopped by Ctrl-C, SIGTERM, or with its terminal.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return _run(words)
-    except KeyboardInterrupt as stopped:
-        print(str(stopped) or "Interrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return 1  # whoever read the output, e.g. `head`, has gone
-    except (*_USER_ERRORS, OSError) as error:
-        if not is_users(error):
-            raise
-        print(f"saccade: {error}", file=sys.stderr)
-        return 2
+    with told_to_stop() as told:
+        try:
+            return _run(words)
+        except KeyboardInterrupt as stopped:
+            _say(str(stopped) or str(told))
+            return told.exit_code
+        except BrokenPipeError:
+            return 1  # whoever read the output, e.g. `head`, has gone
+        except (*_USER_ERRORS, OSError, MemoryError, RuntimeError) as error:
+            if is_lost_terminal(error):
+                return 128 + HANGUP
+            if not is_users(error):
+                raise
+            _say(f"saccade: {out_of_memory(error) or disk_refused(error) or error}")
+            return 2
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        print(sentence, file=sys.stderr)
 
 
 def _run(words: list[str]) -> int:
@@ -88,9 +110,35 @@ def is_users(error: BaseException) -> bool:
 
     A ValueError from inside a library is a bug of ours, and keeps its traceback.
     """
+    if out_of_memory(error) is not None:
+        return True
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return True
     return isinstance(error, _USER_ERRORS) and _origin(error.__traceback__).partition(".")[0] == "saccade"
+
+
+def is_lost_terminal(error: BaseException) -> bool:
+    """Whether it is what writing to a terminal raises that has been closed."""
+    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
+
+
+def disk_refused(error: BaseException) -> str | None:
+    """A sentence for what the disk does not take; None for all other errors."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS or error.filename is None:
+        return None
+    again = " Make room, and give the same command again; a run that was begun goes on with --resume."
+    return f"{error.filename} cannot be used: {error.strerror}.{again if error.errno in _FULL else ''}"
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """A sentence for memory that could not be had, from Python, numpy or torch; None for all other errors."""
+    text = str(error)
+    # torch has a type for this on a GPU alone
+    if not isinstance(error, MemoryError) and not any(words in text for words in _NO_MEMORY):
+        return None
+    found = re.search(r"(?:allocate|Unable to allocate) ([\d.,]+ ?\w*)", text)
+    asked = f" ({found[1].strip()} at once)" if found else ""
+    return f"There is not enough memory{asked}. Use a smaller --batch-size, --steps, --width or --image-size."
 
 
 def _origin(trace: TracebackType | None) -> str:

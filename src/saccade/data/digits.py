@@ -71,10 +71,11 @@ def record(digits: Tensor, steps: int, size: int) -> Tensor:
     swing = size * SWING_SHARE
     corners = [(swing * (down - 0.5), swing * (right - 0.5)) for down, right in TRIANGLE]  # centred on the canvas
     path = saccade_path(corners, max(FINE_STEPS, steps))
-    recorded = []
-    for few in digits.split(max(1, COUNTS_AT_ONCE // (steps * 2 * size * size))):
+    recorded = torch.empty(len(digits), steps, 2, size, size, dtype=torch.uint8)  # once: no copy of all of it
+    at_once = max(1, COUNTS_AT_ONCE // (steps * 2 * size * size))
+    for few, place in zip(digits.split(at_once), recorded.split(at_once), strict=True):
         scenes = F.interpolate(few[:, None], (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
         scenes = F.pad(scenes, (margin // 2, margin - margin // 2) * 2)[:, 0]
         counts = simulate_camera(scenes, path, frames=steps)
-        recorded.append(counts.clamp_(max=255).transpose(0, 1).to(torch.uint8))
-    return torch.cat(recorded)
+        place.copy_(counts.clamp_(max=255).transpose(0, 1))
+    return recorded

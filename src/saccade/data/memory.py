@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -89,12 +91,26 @@ class ImageTensors(Dataset):
 
 
 def require_room(nbytes: int, what: str) -> None:
-    """ValueError for samples that are not to be held in memory."""
-    if nbytes > MOST_BYTES:
+    """ValueError for samples that are not to be held in memory: too many at all, or for this machine now."""
+    most = min(MOST_BYTES, free_bytes())
+    if nbytes > most:
         raise ValueError(
-            f"{what} take {nbytes / 2**30:,.1f} GiB, and {MOST_BYTES // 2**30} are the most that is held in memory. "
+            f"{what} take {nbytes / 2**30:,.1f} GiB, and {most / 2**30:,.1f} are the most that can be held in memory. "
             "Ask for fewer steps or a smaller size."
         )
+
+
+def free_bytes() -> int:
+    """Memory that this process can still have, as far as the system says it."""
+    free = MOST_BYTES
+    with suppress(OSError, StopIteration):  # not Linux
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = 1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
+    with suppress(OSError, ValueError):  # no such group, or no limit ("max")
+        group = Path("/sys/fs/cgroup")
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        free = min(free, max(0, int((group / "memory.max").read_text(encoding="ascii")) - used))
+    return free
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.arrays import read_arrays
 from saccade.atomic import replacing, write_text
 from saccade.data.augment import STANDARD, find_policy
 from saccade.data.catalog import DataInfo, DataRequest, DataSplits, register_data
@@ -150,14 +151,13 @@ def _index(folder: Path, paths: Sequence[Path]) -> dict[str, Any]:
     """Shard, place, size and label of every picture: from the index beside the shards, if it is of these very files."""
     key = np.array([f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths])
     try:
-        with np.load(folder / INDEX, allow_pickle=False) as there:
-            found = dict(there)
-            if np.array_equal(found["key"], key) and (found["size"] <= MOST_BYTES).all():
-                return found
+        there = read_arrays(folder / INDEX)
+        if np.array_equal(there["key"], key) and (there["size"] <= MOST_BYTES).all():
+            return there
     except (OSError, ValueError, KeyError):
         pass  # none, or a damaged one: made anew
     rows = np.array([row for number, path in enumerate(paths) for row in _scan(number, path)], dtype=np.int64)
-    found = dict(zip(("shard", "offset", "size", "labels"), rows.T, strict=True))
+    found: dict[str, Any] = dict(zip(("shard", "offset", "size", "labels"), rows.T, strict=True))
     try:
         with replacing(folder / INDEX) as temporary, temporary.open("wb") as file:
             np.savez(file, key=key, **found)

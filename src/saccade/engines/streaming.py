@@ -151,6 +151,10 @@ class Walk:
             return self.other(link.name, link.module, x)
         return link(x)
 
+    def below(self, name: str) -> Walk:
+        """The same step inside a module."""
+        return Walk(self.state, self.t, f"{self.prefix}{name}.")
+
     def neuron(self, link: NeuronLink, current: Tensor) -> Tensor:
         """A neuron, with its gate."""
         if link.gate is not None and link.gate.placement == "current":
@@ -167,7 +171,7 @@ class Walk:
         if isinstance(module, Attention):
             return self.gated(name, module, x, x)
         if hasattr(module, "step"):
-            return module.step(x, Walk(self.state, self.t, f"{self.prefix}{name}."))
+            return module.step(x, self.below(name))
         if isinstance(module, TimeFolded) or getattr(module, "looks_at_steps", "all") == "own":
             return module(x)
         raise ValueError(

@@ -171,17 +171,30 @@ def _check_built_with(built_with: Mapping[str, Any], path: Path) -> None:
     name = built_with.get("name")
     if not isinstance(name, str):
         raise ValueError(f"{path} does not name its network.")
-    known = [*model_defaults(name), "name", "resized_steps"]
-    for option in built_with:
+    defaults = model_defaults(name)
+    known = [*defaults, "name", "resized_steps"]
+    for option, value in built_with.items():
         if option not in known or option == "backend":
             raise unknown_name("option", option, known, of=f"the model on the card {path}")
+        wanted = _kind(defaults.get(option, 1 if option == "resized_steps" else None))
+        fitting = (wanted, "a whole number") if wanted == "a number" else (wanted,)
+        one_each = isinstance(value, list) and option not in LIMITS  # some take a number, or one for every stage
+        if wanted is not None and _kind(value) not in fitting and (not one_each or "list" in wanted):
+            raise ValueError(f"The card {path} has {option}={str(value)[:40]!r}, which must be {wanted}.")
     for option, most in LIMITS.items():
-        value = built_with.get(option, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value <= most:
+        if not built_with.get(option, 0) <= most:
             raise ValueError(
-                f"The card {path} has {option}={str(value)[:40]}, more than the limit of {most:g}. If you trust it, "
-                f"raise saccade.models.weights.LIMITS[{option!r}]."
+                f"The card {path} has {option}={str(built_with[option])[:40]}, more than the limit of {most:g}. If you "
+                f"trust it, raise saccade.models.weights.LIMITS[{option!r}]."
             )
+
+
+def _kind(value: Any) -> str | None:
+    """What an option is, told from its default value; None where that says nothing."""
+    if isinstance(value, tuple | list):
+        return f"a list of {len(value)} values"
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return kinds.get(type(value))
 
 
 def _expected(built_with: Mapping[str, Any], path: Path) -> dict[str, Tensor]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from saccade.files import FileError, read_object
+from saccade.arrays import read_arrays
+from saccade.files import FileError, read_file, read_object
 from saccade.runs import CARD, CONFIG, GRID_RUNS, METRICS, PROBE, PROBES, RESULT
 
 Arrays = dict[str, np.ndarray]
@@ -137,8 +136,8 @@ def _metrics(run: Run) -> dict[str, list[float]] | None:
     if not path.is_file():
         return None
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (csv.Error, UnicodeDecodeError) as error:
+        rows = list(csv.DictReader(read_file(path).decode("utf-8").splitlines()))
+    except (csv.Error, UnicodeDecodeError, FileError) as error:
         run.damaged.append(f"{METRICS} cannot be read as a table ({error}).")
         return None
     if not rows or "epoch" not in rows[0]:
@@ -159,8 +158,7 @@ def _arrays(run: Run, name: str) -> Arrays:
     if not path.is_file():
         return {}
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        run.damaged.append(f"{name} cannot be read ({error}).")
+        return read_arrays(path)
+    except FileError as error:
+        run.damaged.append(f"{name} cannot be read: {error.problem}")
         return {}

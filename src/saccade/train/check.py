@@ -2,72 +2,72 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from saccade.errors import unknown_name
 from saccade.train.config import Experiment
-
-Rule = tuple[Callable[[Any], bool], str]
-
-
-def _number(test: Callable[[float], bool], text: str) -> Rule:
-    def holds(value: Any) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and test(value)
-
-    return holds, text
+from saccade.train.fields import kinds_of, quoted
 
 
-def _integer(lowest: int, text: str, *, or_none: bool = False) -> Rule:
-    def holds(value: Any) -> bool:
-        if value is None:
-            return or_none
-        return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+class Rule(NamedTuple):
+    """Which numbers a field takes, of those of its kind (see `saccade.train.fields`)."""
 
-    return holds, text
+    holds: Callable[[Any], bool]
+    text: str
+    #: beyond it is a slip: no machine does so much, or no number type keeps it apart
+    most: float
 
 
-_COUNT = _integer(1, "a whole number, 1 or more")
-_COUNT_OR_NONE = _integer(1, "a whole number, 1 or more, or None", or_none=True)
+def _count(most: float, least: int = 1) -> Rule:
+    return Rule(lambda v: v >= least, f"a whole number, {least} or more", most)
+
+
+def _number(test: Callable[[float], bool], text: str, most: float = 1e6) -> Rule:
+    return Rule(test, text, most)
+
+
 _POSITIVE = _number(lambda v: v > 0, "a finite number above 0")
 _NOT_NEGATIVE = _number(lambda v: v >= 0, "a finite number, 0 or more")
 _SHARE = _number(lambda v: 0 <= v <= 1, "a number from 0 to 1")
 _PART = _number(lambda v: 0 <= v < 1, "a number from 0 up to, but not including, 1")
 
 RULES: dict[str, Rule] = {
-    "width": _POSITIVE,
-    "steps": _COUNT,
-    "image_size": _COUNT_OR_NONE,
-    "mix_alpha": _POSITIVE,
+    "width": _POSITIVE._replace(most=64),
+    "steps": _count(2**16),
+    "image_size": _count(2**13),
+    "mix_alpha": _number(lambda v: v >= 1e-3, "a finite number, 0.001 or more"),
     "mix_probability": _SHARE,
-    "cutout": _integer(0, "a whole number, 0 or more"),
+    "cutout": _count(2**13, least=0),
     "validation": _PART,
-    "batch_size": _COUNT,
-    "accumulate": _COUNT,
-    "workers": _integer(0, "a whole number, 0 or more"),
+    "batch_size": _count(2**24),
+    "accumulate": _count(2**24),
+    "workers": _count(1024, least=0),
     "label_smoothing": _PART,
     "tet_lambda": _SHARE,
     "lr": _POSITIVE,
     "momentum": _PART,
     "weight_decay": _NOT_NEGATIVE,
-    "epochs": _COUNT,
+    "epochs": _count(1e7),
     "warmup_epochs": _NOT_NEGATIVE,
     "ema_decay": _PART,
-    "gradient_clip": _NOT_NEGATIVE,
-    "devices": _COUNT_OR_NONE,
-    "nodes": _COUNT_OR_NONE,
-    "seed": _integer(0, "a whole number, 0 or more"),
-    "max_batches": _COUNT_OR_NONE,
+    "gradient_clip": _NOT_NEGATIVE._replace(most=1e9),
+    "devices": _count(1024),
+    "nodes": _count(2**16),
+    "seed": _count(2**63 - 1, least=0),
+    "max_batches": _count(1e12),
 }
 
 
 def check_experiment(experiment: Experiment) -> None:
     """ValueError with one sentence if a field cannot be what it is. Models and data check their names themselves."""
-    for name, (holds, text) in RULES.items():
-        value = getattr(experiment, name)
-        if not holds(value):
-            raise ValueError(f"{name} must be {text}, not {value!r}.")
+    for name, kind in kinds_of(Experiment).items():
+        value, rule = getattr(experiment, name), RULES.get(name)
+        text = kind.text if rule is None else rule.text + (", or None" if kind.holds(None) else "")
+        if not kind.holds(value) or (rule is not None and value is not None and not rule.holds(value)):
+            raise ValueError(f"{name} must be {text}, not {quoted(value)}.")
+        if rule is not None and value is not None and value > rule.most:
+            raise ValueError(f"{name} must be {rule.most:,.0f} or less, not {quoted(value)}.")
     for name, hint in get_type_hints(Experiment).items():
         choices = get_args(hint)
         value = getattr(experiment, name)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from saccade.errors import unknown_name
+from saccade.train.fields import check_kinds
 
 Value = int | float | str | bool
 
@@ -101,6 +102,9 @@ class Experiment:
     """Decay per step of the exponential moving average of the weights that is evaluated and saved; 0: none."""
     gradient_clip: float = 0.0
     """Largest norm of the gradient; 0: no limit."""
+    on_divergence: Literal["stop", "skip", "rollback"] = "stop"
+    """When numbers are no longer finite: stop; skip the step; or go back to the last whole epoch with half the learning
+    rate."""
 
     # machine
 
@@ -139,17 +143,19 @@ FREE_ON_RESUME = (
     "epochs",
     "grad_checkpointing",
     "nodes",
+    "on_divergence",
     "workers",
 )
 
 
 def from_dict(values: dict[str, Any]) -> Experiment:
-    """The record that `dataclasses.asdict` turned into `values`; ValueError for names that are not fields."""
+    """The record that `dataclasses.asdict` turned into `values`; ValueError for other names and kinds of values."""
     known = [f.name for f in fields(Experiment)]
     for name in values:
         if name not in known:
             raise unknown_name("field", name, known, of="an experiment")
     values = {**values, **_policy(values)}
+    check_kinds(Experiment, values)
     try:
         return Experiment(**values)
     except TypeError as error:

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from saccade import ops
@@ -23,11 +23,13 @@ from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
 from saccade.train.device import Machine, choose_machine, laid_out_for
 from saccade.train.learning.classification import ClassificationTask
+from saccade.train.learning.divergence import MOST_ROLLBACKS, DivergedError
 from saccade.train.learning.generation import GenerationTask
 from saccade.train.learning.task import LearningTask
 from saccade.train.running.callbacks import History, SaveCheckpoint, StepSeed, TellEpoch
 from saccade.train.running.checkpoint import CheckpointError, RunCheckpointIO, check_tie, read_checkpoint
 from saccade.train.running.launch import launch
+from saccade.train.running.logger import Curves
 from saccade.train.running.processes import World, described, find_world, joined, leave
 from saccade.train.running.progress import RunProgress
 from saccade.train.running.quiet import quiet_lightning
@@ -77,6 +79,8 @@ def train(
     if world is None and (experiment.devices or 1) * (experiment.nodes or 1) > 1:
         return _launched(order)
     world = world or World()
+    if world.processes > 1 and experiment.on_divergence == "rollback":
+        raise ValueError("on_divergence='rollback' is for one process; several can 'stop', or 'skip' the step.")
     machine = choose_machine(experiment, world.local_rank)
     with joined(world, machine.device):
         return _train(order, world, machine)
@@ -122,17 +126,29 @@ def _train(order: _Order, world: World, machine: Machine) -> dict[str, Any]:
 
     check_names(experiment)
     loaders = build_loaders(experiment, machine.device)
+    make_task = partial(_make_task, experiment, loaders, machine)
+    task = make_task()  # also where the folder turns out to be in use: what cannot be built is said first
+    with folder.held() if world.writes else nullcontext():
+        return _fit(order, folder, task, make_task, loaders, world, machine)
+
+
+def _make_task(experiment: Experiment, loaders: Loaders, machine: Machine) -> LearningTask:
+    """A network with its first weights, and how it learns."""
     model = build_model(experiment, loaders.info).to(machine.dtype)
     if experiment.sync_batchnorm:
         synchronise_norms(model)
     kind = GenerationTask if generates(experiment.model) else ClassificationTask
-    task = kind(laid_out_for(machine, model), experiment, loaders.info, loaders.train, loaders.watched)
-    with folder.held() if world.writes else nullcontext():
-        return _fit(order, folder, task, loaders, world, machine)
+    return kind(laid_out_for(machine, model), experiment, loaders.info, loaders.train, loaders.watched)
 
 
 def _fit(
-    order: _Order, folder: RunFolder, task: LearningTask, loaders: Loaders, world: World, machine: Machine
+    order: _Order,
+    folder: RunFolder,
+    task: LearningTask,
+    make_task: Callable[[], LearningTask],
+    loaders: Loaders,
+    world: World,
+    machine: Machine,
 ) -> dict[str, Any]:
     """Train the task and score it, in a folder that no other process writes to."""
     experiment, nothing = order.experiment, (None, 0, None)
@@ -143,17 +159,36 @@ def _fit(
     if world.writes:
         folder.create(experiment)
     ops.take_ran()  # what ran before is not this run's
-    history = History(folder.metrics, loaders.part, type(task), planned, otherwise, world.writes)
-    with quiet_lightning(), _interruptible():
-        trainer = _trainer(order, folder, history, machine, world)
-        trainer.fit(task, ckpt_path=checkpoint if done else None)
+    while True:
+        history = History(folder.metrics, loaders.part, type(task), planned, otherwise, world.writes)
+        try:
+            with quiet_lightning(), _interruptible():
+                trainer = _trainer(order, folder, history, machine, world)
+                trainer.fit(task, ckpt_path=checkpoint if done else None)
+            break
+        except DivergedError as error:
+            if experiment.on_divergence != "rollback" or task.divergence.rollbacks >= MOST_ROLLBACKS:
+                raise
+            task = _rolled_back(task, make_task(), str(error))
+            checkpoint, done, otherwise = _where_it_stands(folder, experiment)
     leave()
     if not world.writes:
         return {}
     report = task.test(loaders.test, machine, history.rows)
     network, steps = task.scored_model, task.steps_per_epoch
     shared = described(experiment, world.processes, world.nodes)
+    for said in (report.score, report.result) if task.divergence.events else ():
+        said["diverged"] = task.divergence.as_dict()
     return finish(folder, experiment, loaders.info, network, report, history, machine, steps, order.paper, shared)
+
+
+def _rolled_back(old: LearningTask, new: LearningTask, error: str) -> LearningTask:
+    """A fresh task that goes on from the last whole epoch, or from the start, with a smaller learning rate."""
+    what = error.partition(", so training stopped")[0]
+    new.divergence = old.divergence.after_rollback(f"{what}: rolled back")
+    lr = new.experiment.lr * new.divergence.lr_factor
+    print(f"Note: {what}; back to the last whole epoch, with lr {lr:g} instead of {new.experiment.lr:g}.")
+    return new
 
 
 def _where_it_stands(folder: RunFolder, experiment: Experiment) -> tuple[Path | None, int, str | None]:
@@ -198,7 +233,7 @@ def _trainer(order: _Order, folder: RunFolder, history: History, machine: Machin
         num_sanity_val_steps=0,
         gradient_clip_val=e.gradient_clip or None,
         callbacks=callbacks,
-        logger=TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="", default_hp_metric=False),
+        logger=Curves(folder.tensorboard),
         plugins=[RunCheckpointIO(e), environment],
         default_root_dir=folder.path,
         enable_checkpointing=False,

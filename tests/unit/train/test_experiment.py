@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, fields, replace
 
 import pytest
@@ -49,9 +50,55 @@ def test_compiled_training_chooses_itself_what_it_keeps():
         check_experiment(replace(GOOD, grad_checkpointing=True, compile=True))
 
 
+NUMBERS = {f.name: f.type for f in fields(Experiment) if f.type in ("int", "float", "int | None")}
+
+
 def test_every_number_has_a_rule():
-    numbers = {f.name for f in fields(Experiment) if f.type in ("int", "float", "int | None")}
-    assert numbers == set(RULES)
+    assert NUMBERS.keys() == RULES.keys()
+
+
+def refused(name, value):
+    """Whether a value is refused in one sentence that names the field and quotes the value."""
+    with pytest.raises(ValueError, match=f"^(Unknown )?{name} ") as caught:
+        check_experiment(replace(GOOD, **{name: value}))
+    said = str(caught.value)
+    assert "\n" not in said
+    assert len(said) < 700
+    return True
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, -1, 1e30, 10**30, pytest.param(10**6000, id="huge"), "3", True, [1], {}]
+)
+def test_no_number_takes_what_is_none_or_beyond_all_measure(name, value):
+    assert refused(name, value)
+
+
+@pytest.mark.parametrize("field", fields(Experiment), ids=lambda field: field.name)
+def test_no_field_takes_another_type(field):
+    """Also on its way from a config.json, before anything is done with it."""
+    others = {"no": "str", 3: "int", 0.5: "float", True: "bool", None: "None", (1,): "list", b"x": "bytes"}
+    ours = "str" if field.type.startswith("Literal") else field.type
+    for value, kind in others.items():
+        if kind in ours or (kind == "int" and "float" in ours):
+            continue
+        assert refused(field.name, value)
+        if field.name != "augment":  # a bool there is of 0.1.0
+            with pytest.raises(ValueError, match=rf"^{field.name} must be .*, not {re.escape(repr(value))}\."):
+                from_dict({**asdict(GOOD), field.name: value})
+
+
+@pytest.mark.parametrize("name", ["model_options", "attention_options"])
+@pytest.mark.parametrize("value", [{"a": math.nan}, {"a": [1, math.inf]}, {"a": {"b": 1}}, {3: 1}, {"a": object()}])
+def test_options_are_plain_and_finite(name, value):
+    assert refused(name, value)
+    check_experiment(replace(GOOD, **{name: {"a": (1, 2.5), "b": "x", "c": False, "d": None}}))
+
+
+def test_a_long_value_is_cut_where_it_is_quoted():
+    with pytest.raises(ValueError, match=r"^lr must be a finite number above 0, not 'x{59}\.\.\.\.$"):
+        check_experiment(replace(GOOD, lr="x" * 10**6))
 
 
 def test_experiments_survive_a_dict_and_differ_by_name():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -57,6 +57,13 @@ def test_a_checkpoint_without_config_and_a_file_in_the_way_are_refused(tmp_path)
         open_run(tmp_path, E, resume=True)
     with pytest.raises(ValueError, match="is a file; the run needs a folder"):
         open_run(tmp_path / "resume.ckpt", E, resume=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("sync_batchnorm", "no"), ("data_root", 4), ("lr", 1e30)])
+def test_a_config_that_cannot_be_is_named_with_its_file(tmp_path, name, value):
+    write_object(tmp_path / "config.json", {**asdict(E), name: value})
+    with pytest.raises(ValueError, match=rf"^Cannot read .*config\.json: {name} must be "):
+        RunFolder(tmp_path).read_config()
 
 
 def test_default_folders_do_not_collide(tmp_path, monkeypatch):

@@ -122,8 +122,16 @@ def test_a_card_that_leads_elsewhere_or_asks_for_too_much_is_refused_before_anyt
         ({"num_classes": 10**10}, "num_classes=10000000000, more than the limit"),
         ({"num_classes": 10**6}, "does not fit the network on its card"),
         ({"attention_options": {"kernel_time": 10**9}}, "does not fit the network on its card"),
-        ({"steps": "many"}, "steps=many, more than the limit"),
-        ({"width": None}, "width=None, more than"),
+        ({"steps": "many"}, "steps='many', which must be a whole number"),
+        ({"resized_steps": 2.5}, "resized_steps='2.5', which must be a whole number"),
+        ({"width": None}, "width='None', which must be a number"),
+        ({"width": "64"}, "width='64', which must be a number"),
+        ({"in_channels": True}, "in_channels='True', which must be a whole number"),
+        ({"output_neuron": "no"}, "output_neuron='no', which must be true or false"),
+        ({"input_size": "x"}, "input_size='x', which must be a list of 2 values"),
+        ({"input_size": [8]}, r"input_size='\[8\]', which must be a list of 2 values"),
+        ({"input_size": ["a", "b"]}, "describes a network that cannot be built"),
+        ({"width": float("nan")}, "width=nan, more than the limit of 64"),
     ):
         (folder / "card.json").write_text(json.dumps({**card, "model": {**card["model"], **change}}))
         with pytest.raises(ValueError, match=said):

@@ -42,8 +42,8 @@ class ClassificationTask(LearningTask):
         x, target = self._mixed(*batch)
         logits = at_least_float32(self.train_forward(x))
         loss = self.loss(logits, target)
-        self._count_hits(logits.detach(), target)
-        self.count_loss(loss, logits.shape[1], index)
+        if self.count_loss(loss, logits.shape[1], index, x):
+            self._count_hits(logits.detach(), target)
         return loss
 
     def on_validation_epoch_start(self) -> None:

@@ -70,7 +70,7 @@ class GenerationTask(LearningTask):
         share = epochs_done(self.trainer) / self.experiment.epochs
         output = self.model(images, scheduled=SCHEDULED[0] + (SCHEDULED[1] - SCHEDULED[0]) * share)
         loss = torch.stack(losses(output, images, self.experiment.loss)).sum()
-        self.count_loss(loss, len(images), index)
+        self.count_loss(loss, len(images), index, images)
         return loss
 
     def on_validation_epoch_start(self) -> None:

@@ -19,6 +19,18 @@ from saccade.nn.together import share_buffers, summed
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.firing import FiringMeter
+from saccade.train.learning.divergence import (
+    GPU_STEPS,
+    MOST_SKIPPED,
+    SETTLED_STEPS,
+    DivergedError,
+    Divergence,
+    astray,
+    is_finite,
+    restore,
+    silence,
+    statistics,
+)
 from saccade.train.learning.schedule import learning_rate_factor
 
 #: what every result says of itself
@@ -33,10 +45,6 @@ def epochs_done(trainer: Trainer) -> int:
 def cut_short(batches: BatchLoader) -> dict[str, str]:
     """What card and result add to a score that is not of all samples: nothing, or {"cut_short": which they are}."""
     return {} if batches.cut_short is None else {"cut_short": batches.cut_short}
-
-
-class DivergedError(ValueError):
-    """The loss or the weights are no longer finite numbers."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class LearningTask(LightningModule):
         )
         self.meter = FiringMeter(self.scored_model)
         self.steps_per_epoch = len(train_batches) // experiment.accumulate
+        self.divergence = Divergence()
+        self._was_dead = False
         self.start_epoch()
 
     def measured(self) -> tuple[float | None, ...]:
@@ -133,7 +143,11 @@ class LearningTask(LightningModule):
         total = self.steps_per_epoch * self.experiment.epochs
         warmup = round(self.steps_per_epoch * self.experiment.warmup_epochs)
         name = self.experiment.schedule
-        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, warmup, name))
+
+        def factor(step: int) -> float:
+            return self.divergence.lr_factor * learning_rate_factor(step, total, warmup, name)
+
+        schedule = LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
@@ -145,6 +159,23 @@ class LearningTask(LightningModule):
             schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
         ):
             group["lr"] = peak * factor(schedule.last_epoch)
+
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        if self.experiment.on_divergence == "skip" and index % self.experiment.accumulate == 0:
+            self._statistics = {name: buffer.clone() for name, buffer in statistics(self.model).items()}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # float16's scaler finds gradients that are too large itself, and leaves their steps out
+        if not self.looks or self.experiment.precision == "float16":
+            return
+        skips = self.experiment.on_divergence == "skip"
+        found = not (self._loss_is_finite and is_finite(self.model))
+        if skips and summed(float(found))[0]:
+            self._skip(optimizer)
+        elif found:
+            self._stop(f"The gradients, or what batch norms have seen, are no longer finite at {self._step()}")
+        else:
+            self._skipped_in_a_row = 0
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         if self.average is not None and (index + 1) % self.experiment.accumulate == 0:
@@ -164,6 +195,16 @@ class LearningTask(LightningModule):
     def on_validation_epoch_end(self) -> None:
         self.meter.__exit__(None, None, None)
         self.meter.pool()
+        self._check_alive()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["divergence"] = {**self.divergence.as_dict(), "was_dead": self._was_dead}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        there = checkpoint.get("divergence", {})  # earlier versions kept none
+        if not self.divergence.rollbacks:  # else this run has just been rolled back, and knows more
+            self.divergence = Divergence.from_dict(there)
+        self._was_dead = there.get("was_dead", False)
 
     @property
     def train_loss(self) -> Tensor:
@@ -172,6 +213,10 @@ class LearningTask(LightningModule):
 
     def start_epoch(self) -> None:
         """Forget the losses of the epoch before."""
+        self._index, self._skipped_in_a_row = 0, 0
+        self._loss_is_finite: bool = True
+        self.looks: bool = True
+        self._x: Tensor | None = None
         self._loss: Tensor = torch.zeros((), dtype=torch.float64)
         self._samples = 0
 
@@ -180,25 +225,65 @@ class LearningTask(LightningModule):
         loss, samples = summed(self._loss, self._samples)
         self._loss, self._samples = torch.tensor(loss, dtype=torch.float64), int(samples)
 
-    def count_loss(self, loss: Tensor, samples: int, index: int) -> None:
-        """Add up a batch's loss, and stop where it is not finite."""
-        self._loss = self._loss.to(loss.device) + loss.detach() * samples
-        self._samples += samples
-        # Looking at the loss waits for a GPU, so there it is only done now and then, and at the end of the epoch.
-        if self.device.type == "cpu" or index % 50 == 0:
-            self.check_finite(loss.detach(), "loss")
+    def count_loss(self, loss: Tensor, samples: int, index: int, x: Tensor | None = None) -> bool:
+        """Add up a batch's loss; returns whether it is a finite number, or nobody looked.
+
+        Args:
+            loss: mean of the batch.
+            samples: in the batch.
+            index: of the batch in the epoch.
+            x: the batch, to find out later which layer made numbers that are not finite.
+        """
+        value, skips = loss.detach(), self.experiment.on_divergence == "skip"
+        self.looks = self.device.type == "cpu" or skips or index % GPU_STEPS == 0
+        self._index, self._x = index, x
+        if index % self.experiment.accumulate == 0:
+            self._loss_is_finite = True
+        finite = not self.looks or bool(torch.isfinite(value))
+        self._loss_is_finite &= finite
+        if not finite and not skips:
+            self.check_finite(value, "loss")
+        if finite:
+            self._loss = self._loss.to(loss.device) + value * samples
+            self._samples += samples
+        return finite
 
     def check_finite(self, value: Tensor, what: str) -> None:
         """Raises `DivergedError` if the value is infinite or not a number."""
-        if torch.isfinite(value):
-            return
-        epoch = epochs_done(self.trainer)
-        became = f"The {what} became {float(value)}" if what == "loss" else f"The {what} are no longer finite"
+        if not torch.isfinite(value):
+            became = f"became {float(value)}" if what == "loss" else "are no longer finite"
+            self._stop(f"The {what} {became} at {self._step()}")
+
+    def _step(self) -> str:
+        """Where the epoch is, and what is not finite there."""
+        step = self._index // self.experiment.accumulate + 1
+        return f"step {step} of {self.steps_per_epoch} ({astray(self.model, self._x)})"
+
+    def _stop(self, what: str) -> None:
+        epoch, e = epochs_done(self.trainer), self.experiment
         kept = f"The checkpoint after epoch {epoch} is kept" if epoch else "There is no checkpoint yet"
         raise DivergedError(
-            f"{became} in epoch {epoch + 1} of {self.experiment.epochs}, so training stopped. "
-            f"{kept}. Try a smaller lr than {self.experiment.lr:g}, a warm-up, or --gradient-clip 1."
+            f"{what} in epoch {epoch + 1} of {e.epochs}, so training stopped. {kept}. Try a smaller lr than {e.lr:g}, "
+            "a warm-up, --gradient-clip 1, or --on-divergence skip or rollback."
         )
+
+    def _skip(self, optimizer: Optimizer) -> None:
+        """Leave this step out, as if its batch had not been seen."""
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= MOST_SKIPPED:
+            self._stop(f"{MOST_SKIPPED} steps one after the other were not finite, up to {self._step()}")
+        event = f"epoch {epochs_done(self.trainer) + 1}, {self._step()}: skipped"
+        self.divergence = self.divergence.after_skip(event)
+        optimizer.zero_grad(set_to_none=True)
+        restore(self.model, self._statistics)
+
+    def _check_alive(self) -> None:
+        """A network of which no neuron fires, or every one does, in two epochs one after the other, has diverged."""
+        said, dead = silence(self.meter.rates())
+        settled = (epochs_done(self.trainer) + 1) * self.steps_per_epoch >= SETTLED_STEPS
+        if dead and self._was_dead and settled and self.experiment.on_divergence != "skip":
+            self._stop(f"The network learns no more: for two epochs {'; '.join(said)},")
+        self._was_dead = dead
 
 
 def build_optimizer(model: torch.nn.Module, experiment: Experiment) -> Optimizer:

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from saccade.train.learning.divergence import silence
 from saccade.train.learning.task import LearningTask, epochs_done
 from saccade.train.running.callbacks import History
 
@@ -25,6 +26,7 @@ class RunProgress(Callback):
         self.shared = shared
         self.console = Console()
         self.bar: Progress | None = None
+        self.noted: list[str] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, LearningTask)
@@ -86,6 +88,11 @@ class RunProgress(Callback):
             f"epoch {row['epoch']}/{trainer.max_epochs}  {pl_module.describe(row, self.history.part)}  "
             f"firing rate {row['firing_rate']:.3f}  {row['seconds']:.1f} s"
         )
+        skipped = pl_module.divergence.skipped_steps
+        notes = [*silence(pl_module.meter.rates())[0], *([f"{skipped} steps were skipped so far"] if skipped else [])]
+        if notes and notes != self.noted:
+            self._say(f"Note: {'; '.join(notes)}.")
+        self.noted = notes
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stop()

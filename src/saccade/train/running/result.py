@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
 from saccade import ops
+from saccade.atomic import write_text
 from saccade.data import DataInfo
-from saccade.files import write_object
+from saccade.files import object_text, sha256_of, write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.weights import save_weights
 from saccade.train.config import Experiment
@@ -31,7 +33,7 @@ def finish(
     paper: Mapping[str, Any] | None,
     shared: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write weights.safetensors, card.json and, last, result.json, which marks the run as finished."""
+    """Write weights.safetensors, card.json, the hashes of all and, last, result.json: then the run is finished."""
     origin = {
         "seed": experiment.seed,
         "commit": provenance.commit(),
@@ -77,5 +79,9 @@ def finish(
         "lif_backends_that_ran": ops.take_ran(),
         **origin,
     }
-    write_object(folder.result, result)
+    text = object_text(result)
+    files = {path.name: sha256_of(path) for path in (folder.config, folder.metrics, folder.weights, folder.card)}
+    files[folder.result.name] = hashlib.sha256(text.encode()).hexdigest()
+    write_object(folder.checksums, {"sha256": files})
+    write_text(folder.result, text)  # last: it marks the run as finished
     return {**result, "run_dir": str(folder.path)}

@@ -13,11 +13,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from saccade.atomic import remove_leftovers
-from saccade.files import read_object, write_object
+from saccade.files import FileError, read_object, write_object
 from saccade.runs import (
     CARD,
     CHECKPOINT,
     CHECKPOINT_BEFORE,
+    CHECKSUMS,
     CONFIG,
     EARLIER,
     LOCK,
@@ -26,6 +27,7 @@ from saccade.runs import (
     TENSORBOARD,
     WEIGHTS,
 )
+from saccade.train.check import check_experiment
 from saccade.train.config import FREE_ON_RESUME, Experiment, differences, from_dict
 
 
@@ -42,6 +44,7 @@ class RunFolder:
         self.checkpoint = path / CHECKPOINT
         self.checkpoint_before = path / CHECKPOINT_BEFORE
         self.tensorboard = path / TENSORBOARD
+        self.checksums = path / CHECKSUMS
 
     def create(self, experiment: Experiment) -> None:
         """Make the folder, clear away what a killed run left half written, and write config.json.
@@ -92,13 +95,24 @@ class RunFolder:
             return
         aside = self.path / EARLIER / f"epochs-{result['epochs']}"
         aside.mkdir(parents=True, exist_ok=True)
-        for file in (self.result, self.card, self.weights):  # the result first: with it the run would count as finished
+        for file in (
+            self.result,
+            self.checksums,
+            self.card,
+            self.weights,
+        ):  # the result first: with it the run would count as finished
             if file.is_file():
                 file.replace(aside / file.name)
 
     def read_config(self) -> Experiment:
-        """The experiment of the run in this folder."""
-        return from_dict(read_object(self.config))
+        """The experiment of the run in this folder; ValueError that names the file if it cannot be one."""
+        content = read_object(self.config)
+        try:
+            experiment = from_dict(content)
+            check_experiment(experiment)
+        except ValueError as error:
+            raise FileError(self.config, str(error)) from None
+        return experiment
 
     def is_finished(self, experiment: Experiment) -> bool:
         """Whether the run has reached the experiment's last epoch and reported."""
