@@ -176,9 +176,9 @@ def rows(results: dict[str, Any], what: str) -> Iterable[Sequence[str]]:
 
 def generated(results: dict[str, Any]) -> dict[str, str]:
     """The tables, and what each was measured on."""
-    found = {"speed": {}, "backbones": {}}
+    found: dict[str, dict[str, Any]] = {}
     for name, row in results["networks"].items():
-        found["backbones" if name in BACKBONES else "speed"][name] = row
+        found.setdefault("backbones" if name in BACKBONES else "speed", {})[name] = row
     return {
         part: f"{table(rows(networks, 'step' if part == 'speed' else 'call'))}\n\n"
         f"Measured on {measured_on(results['environment'][part])}."
