@@ -18,6 +18,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 #: (kind, way) of the first table
 SHOWN = (
     ("training", "saccade"),
+    ("training", "saccade bfloat16"),
     ("inference", "deploy float"),
     ("inference", "deploy exact"),
     ("inference", "deploy int8"),
@@ -30,7 +31,8 @@ def glance(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
     """Times as fast as the plain way, and the share of its peak memory in training."""
     yield ("network", *(f"{kind}, {way}" for kind, way in SHOWN), "peak memory, training")
     for name, entry in speed[malloc]["networks"].items():
-        ratios = [f"{entry[kind][way]['speedup_median']:.2f}" for kind, way in SHOWN]
+        measured = [entry[kind].get(way) for kind, way in SHOWN]
+        ratios = ["" if row is None else f"{row['speedup_median']:.2f}" for row in measured]
         ours, plain = (entry["training"][way].get("peak_MB") for way in ("saccade", "plain"))
         yield (name, *ratios, f"{ours / plain:.0%}" if ours and plain else "")
     if "lif" in speed[malloc]:
@@ -74,8 +76,15 @@ def roofline(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
     """What the machine can do, before and after the run."""
     yield ("machine", "before", "after")
     before, after = speed[malloc]["roofline"], speed[malloc]["roofline_after"]
-    names = {"float32_GFLOPs": "float32 convolution", "int8_GOPs": "int8 convolution", "copy_GBs": "copy of memory"}
+    names = {
+        "float32_GFLOPs": "float32 convolution",
+        "bfloat16_GFLOPs": "bfloat16 convolution",
+        "int8_GOPs": "int8 convolution",
+        "copy_GBs": "copy of memory",
+    }
     for key, name in names.items():
+        if before.get(key) is None:
+            continue
         unit = "GB/s" if "GB" in key else "G/s"
         yield (name, f"{before[key]} {unit}", f"{after[key]} {unit}")
 

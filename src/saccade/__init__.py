@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from saccade import export
     from saccade.engines import Residual, explain, stream
     from saccade.engines.inference import deploy
+    from saccade.export import from_nir
     from saccade.models import (
         Sequential,
         create_model,
@@ -32,6 +33,7 @@ _HOME = {
     "create_model": "saccade.models",
     "deploy": "saccade.engines.inference",
     "explain": "saccade.engines",
+    "from_nir": "saccade.export",
     "from_spikingjelly": "saccade.models",
     "IF": "saccade.nn",
     "LIF": "saccade.nn",
@@ -57,6 +59,7 @@ __all__ = [  # noqa: RUF022  the order of the README
     "Sequential",
     "Residual",
     "from_spikingjelly",
+    "from_nir",
     "explain",
     "deploy",
     "stream",

@@ -35,3 +35,17 @@ def test_one_step(run_dir, tmp_path, capsys):
 def test_one_file_for_two_runs_is_refused(run_dir, capsys):
     assert main(["export", str(run_dir), str(run_dir), "--out", "x.onnx"]) == 2
     assert "--out names one file, but 2 runs are given" in capsys.readouterr().err
+
+
+def test_nir_says_what_its_gates_cost(run_dir, tmp_path, capsys):
+    pytest.importorskip("nir")
+    gated = tmp_path / "run"
+    small = ["--width", "0.05", "--steps", "2", "--max-batches", "2", "--epochs", "1"]
+    assert main(["train", "digits-dta", *small, "--run-dir", str(gated)]) == 0
+    capsys.readouterr()
+    assert main(["export", str(gated), "--to", "nir"]) == 2
+    assert 'Say gates="frozen"' in capsys.readouterr().err
+    for gates, said in (("frozen", "with frozen gates, as written"), ("left out", "without gates, as written")):
+        assert main(["export", str(gated), "--to", "nir", "--gates", gates]) == 0
+        assert said in capsys.readouterr().out
+        assert (gated / "model.nir").is_file()

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import saccade
 from saccade.chain import Chain, chain_of
 from saccade.engines import cpu as cpu_engine
-from saccade.engines.nodes import compose
+from saccade.engines.nodes import add_normalised, compose, multiply
 from saccade.engines.record import recorded
 from saccade.engines.run import choose, run_links
 from saccade.models.blocks import ConvNorm
@@ -84,7 +84,7 @@ def test_every_combination_in_float64(pool, has_norm, has_conv, training):
     norm, conv = layers(5, torch.float64, training)
     x = 0.3 + torch.randn(12, 5, 7, 9, dtype=torch.float64)
     chosen = norm if has_norm else None, conv if has_conv else None
-    assert worst(*both_ways(x, 6, pool, *chosen, pool != "none", LIF())) < 1e-10
+    assert worst(*both_ways(x, 6, pool, *chosen, True, LIF())) < 1e-10
 
 
 @pytest.mark.parametrize("pool", list(POOLS))
@@ -134,6 +134,37 @@ def test_two_threads_give_what_one_gives():
     finally:
         torch.set_num_threads(before)
     assert worst(ours, plain) < 1e-10
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("shape", [(6, 5, 3, 4), (4, 1, 6, 6), (2, 700, 1, 2), (4, 3, 66, 70)])
+def test_a_sum_with_its_norm(shape, training):
+    torch.manual_seed(0)
+    norm, _ = layers(shape[1], torch.float64, training)
+    y, other = torch.randn(2, *shape, dtype=torch.float64)
+    found = []
+    for fused in (True, False):
+        torch.manual_seed(1)
+        norm_, leaves = copy.deepcopy(norm), [v.clone().requires_grad_() for v in (y, other.transpose(2, 3))]
+        a, b = leaves[0], leaves[1].transpose(2, 3)
+        out = add_normalised(norm_, a, b) if fused else norm_(a) + b
+        found.append([out, *torch.autograd.grad(weighted(out), [*leaves, *norm_.parameters()]), norm_.running_var])
+    assert worst(*found) < 1e-10
+
+
+@pytest.mark.parametrize("channels", [1, 5, 700])
+@pytest.mark.parametrize("gate_shape", ["TBC", "T1C", "11C", "TB1"])
+def test_a_product_with_a_gate(channels, gate_shape):
+    torch.manual_seed(0)
+    sizes = [size if letter != "1" else 1 for letter, size in zip(gate_shape, (3, 2, channels), strict=True)]
+    x, gate = torch.randn(6, channels, 5, 7, dtype=torch.float64), torch.rand(*sizes, 1, 1, dtype=torch.float64)
+    found = []
+    for fused in (True, False):
+        torch.manual_seed(1)
+        a, g = x.clone().requires_grad_(), gate.clone().requires_grad_()
+        out = multiply(a, g, 3) if fused else (a.unflatten(0, (3, 2)) * g).flatten(0, 1)
+        found.append([out, *torch.autograd.grad(weighted(out), [a, g])])
+    assert worst(*found) < 1e-10
 
 
 def network(name: str, attention: str, size: int, backend: str = "auto") -> nn.Module:

@@ -101,8 +101,8 @@ def _cluster(place: Place) -> Iterator[Any]:
     require("ray.tune", "grid")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if place.address is None:
-        # the path of Ray's sockets has to be short
-        options |= {"include_dashboard": False, "num_cpus": max(place.cpus, os.cpu_count() or 1)}
+        # "local": not a cluster that happens to run on this machine; the path of Ray's sockets has to be short
+        options |= {"address": "local", "include_dashboard": False, "num_cpus": max(place.cpus, os.cpu_count() or 1)}
         os.environ.pop("RAY_ADDRESS", None)
     else:
         options |= {"address": place.address}

@@ -13,14 +13,17 @@ from torch import Tensor, nn
 from saccade.bench.plain import plain
 from saccade.engines.inference import deploy
 from saccade.models import Classifier, create_model
+from saccade.ops.plumbing import bfloat
 
 PRECISIONS = ("float", "exact", "fast", "int8")
 #: ways that call the network's modules one by one: neurons as a loop of steps, or as the reference has them
-MODULES = ("plain", "reference")
+MODULES = ("plain", "plain bfloat16", "reference")
+#: in mixed precision, where the processor has the units for it
+BFLOAT16 = ("plain bfloat16", "saccade bfloat16") if bfloat.units() else ()
 #: how an inference is run: the plain way, the network itself, and deployed
-INFERENCE = ("plain", "saccade", *(f"deploy {p}" for p in PRECISIONS))
+INFERENCE = ("plain", "saccade", *BFLOAT16, *(f"deploy {p}" for p in PRECISIONS))
 #: how a training step is run; checkpointed: every block computed again in backward
-TRAINING = ("plain", "saccade", "saccade checkpointed")
+TRAINING = ("plain", "saccade", "saccade checkpointed", *BFLOAT16)
 
 
 @dataclass(frozen=True)
@@ -70,26 +73,35 @@ class Case:
         return torch.randn(self.steps, *shape) if self.frames else torch.randn(shape)
 
 
-NETWORKS = {
+PUBLISHED = {
     "msresnet18 + DTA": Case("msresnet18", "dta", steps=6, batch=8, size=32, channels=3, frames=False),
     "vggsnn_tet + TCJA": Case("vggsnn_tet", "tcja", steps=10, batch=4, size=48, channels=2, frames=True),
     "dvsgesture_net + TCJA": Case("dvsgesture_net", "tcja", steps=20, batch=1, size=128, channels=2, frames=True),
 }
+#: what people train on a CPU, and the published network at a larger batch
+NETWORKS = {
+    **PUBLISHED,
+    "msresnet18 + DTA, batch 32": replace(PUBLISHED["msresnet18 + DTA"], steps=4, batch=32),
+    "msresnet18 x 0.25 + TCJA": Case("msresnet18", "tcja", 4, 64, 32, 3, frames=False, width=0.25),
+    "msresnet18 x 0.125 + TCJA": Case("msresnet18", "tcja", 4, 64, 32, 3, frames=False, width=0.125),
+    "fashion_net x 0.25 + TCJA": Case("fashion_net", "tcja", 4, 64, 28, 1, frames=False, width=0.25),
+    "digits network + DTA": Case("msresnet18", "dta", 5, 32, 16, 2, frames=True, width=0.125),
+}
 SMALL = {
     name: replace(case, steps=2, batch=2, size=32 if case.size > 48 else 16, width=0.125)
-    for name, case in NETWORKS.items()
+    for name, case in PUBLISHED.items()
 }
 
 
 def inference(case: Case, way: str) -> Callable[[], Tensor]:
     """One forward pass, as a call without arguments."""
     model, x = case.build("reference" if way in MODULES else "auto").eval(), case.input()
-    run: nn.Module = model
-    if way == "plain":
+    run: Callable[[Tensor], Tensor] = model
+    if way.startswith("plain"):
         run = plain(model).eval()
     elif way.startswith("deploy"):
         run = deploy(model, way.removeprefix("deploy "))
-    return torch.inference_mode()(partial(run, x))
+    return torch.inference_mode()(partial(_mixed(run, way), x))
 
 
 def training(case: Case, way: str) -> Callable[[], Tensor]:
@@ -97,16 +109,30 @@ def training(case: Case, way: str) -> Callable[[], Tensor]:
     model, x = case.build("reference" if way in MODULES else "auto"), case.input()
     model.set_grad_checkpointing(way == "saccade checkpointed")
     labels = torch.arange(case.batch) % model.num_classes
-    return learning_step(plain(model) if way == "plain" else model, x, labels)
+    run = plain(model) if way.startswith("plain") else model
+    return learning_step(run, x, labels, _mixed(run, way))
 
 
-def learning_step(model: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], Tensor]:
-    """Forward, cross-entropy of the mean over steps, backward and SGD with momentum, as a call without arguments."""
+def _mixed(run: Callable[[Tensor], Tensor], way: str) -> Callable[[Tensor], Tensor]:
+    """A forward pass in the precision of a way, with an output in float32."""
+    if way not in BFLOAT16:
+        return run
+    return lambda x: torch.autocast("cpu", torch.bfloat16)(run)(x).float()
+
+
+def learning_step(
+    model: nn.Module, x: Tensor, labels: Tensor, run: Callable[[Tensor], Tensor] | None = None
+) -> Callable[[], Tensor]:
+    """Forward, cross-entropy of the mean over steps, backward and SGD with momentum, as a call without arguments.
+
+    `run`: what is called instead of the model itself.
+    """
+    run = run or model
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(model(x).mean(0), labels)
+        loss = nn.functional.cross_entropy(run(x).mean(0), labels)
         loss.backward()
         optimizer.step()
         return loss.detach()

@@ -9,7 +9,15 @@ from saccade.bench.memory import peak_memory
 from saccade.bench.timing import interleave, summary
 
 #: the ways whose memory is measured, each in processes of its own, which takes most of the time
-WEIGHED = {"plain", "saccade", "saccade checkpointed", "deploy float", "deploy exact", "deploy int8"}
+WEIGHED = {
+    "plain",
+    "saccade",
+    "saccade checkpointed",
+    "saccade bfloat16",
+    "deploy float",
+    "deploy exact",
+    "deploy int8",
+}
 
 
 def measure_network(

@@ -44,9 +44,12 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> None:
 def _devices() -> list[tuple[str, str]]:
     import torch
 
+    from saccade.ops.plumbing import bfloat
     from saccade.train.running.provenance import hardware
 
-    rows = [("cpu", hardware(torch.device("cpu")))]
+    units = bfloat.units()
+    fast = f"multiplies bfloat16 ({units}): train with --precision bfloat16" if units else "trains in float32"
+    rows = [("cpu", f"{hardware(torch.device('cpu'))}, {fast}")]
     if not torch.cuda.is_available():
         built = f"torch {torch.__version__} was built for CUDA {torch.version.cuda}" if torch.version.cuda else ""
         return [*rows, ("cuda", f"none: {built or f'torch {torch.__version__} was built without CUDA'}")]

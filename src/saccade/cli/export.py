@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.cli.arguments import check_count
 from saccade.cli.inside import InsideArguments, OpenRun, check_classifies, open_run, parse_inside
@@ -21,10 +21,12 @@ ROUNDS = 15
 class ExportArguments(InsideArguments):
     """Which run, and in which form."""
 
-    to: Literal["onnx"] = "onnx"
+    to: Literal["onnx", "nir"] = "onnx"
     """Format."""
     out: Path | None = None
-    """File to write; default: model.onnx in the run's folder."""
+    """File to write; default: model.onnx or model.nir in the run's folder."""
+    gates: Literal["refuse", "frozen", "left out"] = "refuse"
+    """NIR has no gates: frozen to their means over the samples, or left out; what that costs is printed."""
     step: bool = False
     """One step of a stream, with the state as inputs and outputs, instead of all steps."""
     extras: tuple[Literal["gates", "rates", "spikes"], ...] = ()
@@ -45,8 +47,40 @@ def main(words: Sequence[str]) -> int:
     for path in arguments.runs:
         run = open_run(path, arguments)
         check_classifies(run)
-        print(_to_onnx(run, arguments))
+        print(_to_onnx(run, arguments) if arguments.to == "onnx" else _to_nir(run, arguments))
     return 0
+
+
+def _to_nir(run: OpenRun, arguments: ExportArguments) -> str:
+    from saccade.export import freeze_gates, leave_out_gates, nir
+    from saccade.report.table import accuracy_text, format_table
+
+    if arguments.step or arguments.extras or arguments.precision != "float":
+        raise ValueError("--step, --extras and --precision are of ONNX: a NIR graph is one step, in floating point.")
+    path = arguments.out or run.path / "model.nir"
+    model, calibration = run.model.cpu(), [x.cpu() for x in run.inputs(arguments.samples)]
+    H, W = calibration[0].shape[-2:]
+    graph = nir(model, path, size=(int(H), int(W)), gates=arguments.gates, calibration=calibration)
+    written = [("file", str(path)), ("nodes", f"{len(graph.nodes)}"), ("dt", f"{graph.metadata['dt']:g} s")]
+    networks = {"network": model}
+    if arguments.gates == "frozen":
+        networks["with frozen gates, as written"] = freeze_gates(model, calibration)
+    elif arguments.gates == "left out":
+        networks["without gates, as written"] = leave_out_gates(model)
+    total = len(run.dataset)
+    scores = [(name, accuracy_text(_accuracy(network, run), total)) for name, network in networks.items()]
+    return f"{format_table(written)}\n\nTest accuracy\n{format_table(scores)}\n"
+
+
+def _accuracy(network: Any, run: OpenRun) -> float:
+    """On the whole test part."""
+    import torch
+
+    right = 0
+    with torch.inference_mode():
+        for x, labels in run.batches():
+            right += int((network(x.cpu()).mean(0).argmax(1) == labels.cpu()).sum())
+    return right / len(run.dataset)
 
 
 def _to_onnx(run: OpenRun, arguments: ExportArguments) -> str:

@@ -26,15 +26,16 @@ from saccade.chain.patterns import (
     is_plain_norm,
     plain_neuron,
 )
-from saccade.engines.nodes import compose, convolve_frames, folded, normalise_once
+from saccade.engines.nodes import add_normalised, compose, convolve_frames, folded, multiply, normalise_once
 from saccade.engines.recompute import recomputed
-from saccade.nn.folding import fold_time, regular_gradient, unfold_time
+from saccade.nn.folding import regular_gradient, unfold_time
 from saccade.nn.neuron import LIF
 from saccade.nn.self_attention import TokenProduct
 from saccade.ops.lif import cpu
 
 name = "cpu"
 
+LOWERED = {(torch.float32, torch.bfloat16), (torch.bfloat16, torch.bfloat16)}  # input and autocast's type
 LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
 SMALL = 1 << 17  # numbers up to which a single step in training is not worth a node (see `too_small`)
 
@@ -43,8 +44,10 @@ def refuses(x: Tensor) -> str | None:
     """Why no stretch can be taken with this input, or None."""
     if x.ndim != 5 or not x.numel():
         return f"the input {list(x.shape)} is no sequence of frames"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on"
+    if torch.is_autocast_enabled("cpu") and (x.dtype, torch.get_autocast_dtype("cpu")) not in LOWERED:
+        return f"autocast to {torch.get_autocast_dtype('cpu')} is on, and the input is {x.dtype}"
+    if x.dtype == torch.bfloat16 and not torch.is_autocast_enabled("cpu"):
+        return "the input is torch.bfloat16 without autocast"
     return cpu.unsupported(x, 1.0, 1.0, LIF().spec) or cpu.unavailable()
 
 
@@ -136,6 +139,7 @@ class Flow:
 
     @classmethod
     def of(cls, x: Tensor) -> Flow:
+        x = lowered(x)
         if is_static(x):
             return cls(x[0], len(x), True)
         return cls(folded(x), len(x), False)
@@ -160,6 +164,14 @@ class Flow:
         """Everything applied, [T, B, C, H, W]; of equal steps if `static`."""
         y = self.normed()
         return y.expand(self.steps, *y.shape) if self.static else unfold_time(y, self.steps)
+
+
+def lowered(x: Tensor) -> Tensor:
+    """x in the type that autocast gives to convolutions, if it is on; equal steps stay one memory."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x
+    dtype = torch.get_autocast_dtype("cpu")
+    return x[0].to(dtype).expand_as(x) if is_static(x) else x.to(dtype)
 
 
 def is_static(x: Tensor) -> bool:
@@ -218,11 +230,10 @@ def _fire(flow: Flow, link: NeuronLink, following: Sequence[Link], recompute: bo
         out, _ = compose(y, steps, lif, norm, pool or "none", None if conv is None else conv.core)
         flow.set(out, None if conv is None else conv.norm)
         return 1 + (pool is not None) + (conv is not None)
-    if pool is not None and gate_commutes_with(link, pool):
-        out, mean = compose(y, steps, lif, norm, pool, mean=True)
-        gate = link.gate.gate(unfold_time(mean, steps)[..., None, None])
-        flow.set(fold_time(unfold_time(out, steps) * gate))
-        return 2
+    if gate_commutes_with(link, pool or "average"):
+        out, mean = compose(y, steps, lif, norm, pool or "none", mean=True)
+        flow.set(multiply(out, link.gate.gate(unfold_time(mean, steps)[..., None, None]), steps))
+        return 1 + (pool is not None)
     spikes, _ = compose(y, steps, lif, norm)
     flow.set(folded(link.gate(unfold_time(spikes, steps))))
     return 1
@@ -236,16 +247,16 @@ def _pool(flow: Flow, following: Sequence[Link]) -> str | None:
 
 
 def _add(flow: Flow, link: ResidualLink, recompute: bool) -> None:
-    """A residual. Behind a norm the sum is made in place: no norm looks at its output again in backward."""
+    """A residual. A norm at the end of its main branch is part of the sum."""
     x = unfold_time(flow.frames(), flow.steps)
     if recompute and x.nbytes >= LARGE and _is_pointwise(link):
         shortcut = recomputed(link.shortcut[0], x, link.shortcut[0].module)
     else:
         shortcut = run(link.shortcut, x, recompute) if link.shortcut else x
     main = _flow(link.main, x, recompute)
-    fresh, y = main.norm is not None, main.frames()
+    norm, y = (None, main.frames()) if main.static else (main.norm, main.y)
     other = folded(check_branches(link, unfold_time(y, flow.steps), shortcut))
-    flow.set(y.add_(other) if fresh else y + other)
+    flow.set(y + other if norm is None else add_normalised(norm, y, other))
 
 
 def _is_pointwise(link: ResidualLink) -> bool:
@@ -258,6 +269,6 @@ def residual(link: ResidualLink, x: Tensor, recompute: bool) -> Tensor | None:
     """A residual that has been entered, as composite nodes; None where it cannot be."""
     if refuses(x) or has_global_hooks() or objection_inside(link) or not gain(link) or too_small([link], x):
         return None
-    flow = Flow(folded(x), len(x), False)
+    flow = Flow(folded(lowered(x)), len(x), False)
     _add(flow, link, recompute)
     return flow.sequence()

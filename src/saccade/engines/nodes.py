@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from saccade.nn.folding import fold_time, regular_gradient
 from saccade.nn.neuron import LIF
-from saccade.ops.composite import Composite, Plan, batch_moments
+from saccade.ops.composite import Composite, NormAdd, Plan, Scale, batch_moments, channels_last
+from saccade.ops.plumbing.bfloat import computed_in
 from saccade.ops.plumbing.ran import note_ran
 from saccade.ops.winograd import SAME, Convolution, Geometry, met
 
@@ -46,6 +47,18 @@ def convolve_frames(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return Convolution.apply(channels_last(x), weight, conv.bias, geometry)
 
 
+def add_normalised(norm: nn.BatchNorm2d, y: Tensor, other: Tensor) -> Tensor:
+    """norm(y) + other, of folded frames [N, C, H, W]; the norm's running statistics move as in its own forward."""
+    y = channels_last(y)
+    return NormAdd.apply(y, norm.weight, norm.bias, *_statistics(norm, y), channels_last(other), norm.training)
+
+
+def multiply(x: Tensor, gate: Tensor, steps: int) -> Tensor:
+    """x [T*B, C, H, W] times a gate that broadcasts to [T, B, C, 1, 1]."""
+    N, C = x.shape[:2]
+    return Scale.apply(channels_last(x), gate.expand(steps, N // steps, C, 1, 1).reshape(N, C))
+
+
 def normalise_once(norm: nn.BatchNorm2d, y: Tensor, steps: int) -> Tensor:
     """norm(y), in training, for frames y [B, C, H, W] that are shown `steps` times, in the statistics too.
 
@@ -62,11 +75,6 @@ def normalise_once(norm: nn.BatchNorm2d, y: Tensor, steps: int) -> Tensor:
 
 def geometry_of(conv: nn.Conv2d) -> Geometry:
     return Geometry(*(getattr(conv, name) for name in Geometry._fields))
-
-
-def channels_last(y: Tensor) -> Tensor:
-    """[N, C, H, W] in channels-last memory, also where its strides say nothing (one channel, one pixel)."""
-    return y.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def folded(x: Tensor) -> Tensor:
@@ -86,7 +94,8 @@ def _statistics(norm: nn.BatchNorm2d, y: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(y.shape)}")
     mean, variance = batch_moments(y)
     _move_statistics(norm, mean, variance * (count / (count - 1)))
-    return mean.to(y.dtype), (variance + norm.eps).rsqrt().to(y.dtype)
+    kept_as = computed_in(y.dtype)
+    return mean.to(kept_as), (variance + norm.eps).rsqrt().to(kept_as)
 
 
 def _move_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:

@@ -121,7 +121,8 @@ class Experiment:
     sync_batchnorm: bool = False
     """Batch norm sees the samples of all processes, not of its own alone."""
     precision: Literal["auto", "float32", "float64", "bfloat16", "float16"] = "auto"
-    """auto: bfloat16 autocast on a GPU that has it, else float32. float64 is for comparing runs."""
+    """auto: bfloat16 autocast on a GPU that has it, else float32. bfloat16 pays on a CPU too if it multiplies that type
+    (see saccade doctor); one that does not computes in float32. float64 is for comparing runs."""
     backend: str = "auto"
     """LIF kernel: auto, or one by name; see saccade doctor."""
     compile: bool = False

@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from saccade.ops.plumbing import bfloat
+from saccade.ops.plumbing.ran import say_once
 from saccade.train.config import Experiment
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -47,7 +49,8 @@ def choose_device(name: str) -> torch.device:
 def choose_autocast(precision: str, device: torch.device) -> torch.dtype | None:
     """The type of automatic mixed precision; None: plain float32.
 
-    "auto" means bfloat16 on a GPU that computes in it, else float32: on CPUs without such units it is slower.
+    "auto" means bfloat16 on a GPU that computes in it, else float32. A CPU that does not multiply bfloat16 is given
+    float32 for it, with one line that says so: it would be slower.
 
     Raises:
         ValueError: float16 without a GPU.
@@ -57,6 +60,9 @@ def choose_autocast(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if fast else None
     if precision == "float16" and device.type != "cuda":
         raise ValueError("precision='float16' needs a GPU; on a CPU use 'float32' or 'bfloat16'.")
+    if precision == "bfloat16" and device.type == "cpu" and bfloat.units() is None:
+        say_once("This processor does not multiply bfloat16 (no AVX512-BF16, no AMX): float32, which is faster here.")
+        return None
     return {"float32": None, "float64": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
 
 

@@ -10,7 +10,6 @@ the batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +18,25 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from saccade.ops.composite.passes import (
+    Affine,
+    Array,
+    block,
+    channels_last,
+    empty,
+    flat,
+    frames,
+    normalise_back,
+    rows,
+    run,
+    tile,
+)
 from saccade.ops.lif import cpu
 from saccade.ops.lif.spec import LIFSpec
-from saccade.ops.plumbing.reuse import empty_strided
-from saccade.ops.plumbing.threads import cut, parts_of, run_parts
+from saccade.ops.plumbing.bfloat import computed_in
+from saccade.ops.plumbing.threads import parts_of
 from saccade.ops.surrogate import IN_KERNELS
 from saccade.ops.winograd import SAME, Geometry, convolve, convolve_back
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -47,68 +57,11 @@ class Plan:
     geometry: Geometry = SAME
 
 
-@dataclass(frozen=True)
-class Affine:
-    """A norm as the affine map slope * y + offset, where slope = weight / std; and what its gradient needs."""
-
-    mean: Tensor
-    inverse_std: Tensor
-    slope: Tensor
-    offset: Tensor
-
-    @classmethod
-    def of(cls, mean: Tensor, inverse_std: Tensor, weight: Tensor, bias: Tensor) -> Affine:
-        slope = weight.detach() * inverse_std
-        return cls(mean, inverse_std, slope, bias.detach() - mean * slope)
-
-
-def run(loop: Callable[..., None], work: int, units: int, *arguments: Any) -> None:
-    """Run a loop of `kernel.py` over all units."""
-    parts = parts_of(work, units)
-    run_parts(parts, lambda part: loop(*arguments, *cut(units, part, parts), part))
-
-
-def flat(x: Tensor) -> Array:
-    """The memory of a channels-last [N, C, H, W], as it lies there."""
-    return frames(x).reshape(-1)
-
-
-def frames(x: Tensor) -> Array:
-    """A channels-last [N, C, H, W] as [N, H, W, C], contiguous."""
-    return x.detach().permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def empty(shape: Any, dtype: torch.dtype) -> Tensor:
-    """Not initialised, [N, C, H, W] channels last."""
-    N, C, H, W = shape
-    return empty_strided((N, C, H, W), (H * W * C, 1, W * C, C), dtype)
-
-
-def tile(values: Tensor, plan: Plan) -> Array:
-    """A number per channel, repeated to a block's length: a few hundred neurons whose potentials stay in the cache."""
-    C = len(values)
-    most = min(cpu.BLOCK, cpu.BLOCK_BYTES // (max(plan.steps, 1) * values.element_size()))
-    return np.tile(values.detach().numpy(), max(1, most // C))
-
-
-def batch_moments(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance per channel of [N, C, H, W], float64."""
-    from saccade.ops.composite import kernel
-
-    memory, C = flat(y), y.shape[1]
-    units = math.ceil(len(memory) / (C * kernel.ROWS))
-    totals = np.zeros((parts_of(y.numel(), units), 2, C))
-    center = memory[:C].copy()
-    run(kernel.moments, y.numel(), units, memory, center, totals)
-    shift, square = totals.sum(0) / (y.numel() // C)
-    return torch.from_numpy(shift + center), torch.from_numpy(np.maximum(square - shift**2, 0))
-
-
 def fire(y: Tensor, affine: Affine, plan: Plan, dtype: torch.dtype) -> Tensor:
     """The spikes of norm and neuron, [N, C, H, W] of y's shape, as `dtype`."""
     from saccade.ops.composite import kernel
 
-    out, slope, offset = empty(y.shape, dtype), tile(affine.slope, plan), tile(affine.offset, plan)
+    out, slope, offset = empty(y.shape, dtype), tile(affine.slope, plan.steps), tile(affine.offset, plan.steps)
     constants = cpu.constants(plan.decay, plan.gain, plan.spec, y.dtype)
     units = math.ceil(y.numel() / plan.steps / len(slope))
     hard = plan.spec.reset == "hard"
@@ -121,10 +74,14 @@ def pooled(y: Tensor, affine: Affine, plan: Plan) -> tuple[Tensor, Tensor, Tenso
     from saccade.ops.composite import kernel
 
     N, C, H, W = y.shape
+    mean = torch.empty(N if plan.mean else 0, C, dtype=computed_in(y.dtype))
     if plan.pool == "none":
-        return fire(y, affine, plan, y.dtype), y.new_empty(0, C), None
+        out = fire(y, affine, plan, y.dtype)
+        if plan.mean:
+            run(kernel.average, y.numel(), N, rows(out), mean.numpy(), block(C))
+        return out, mean, None
     spikes = fire(y, affine, plan, torch.uint8)
-    out, mean = empty((N, C, H // 2, W // 2), y.dtype), y.new_empty(N if plan.mean else 0, C)
+    out = empty((N, C, H // 2, W // 2), y.dtype)
     run(kernel.pool, y.numel(), N, frames(spikes), frames(out), mean.numpy(), plan.pool == "max")
     return out, mean, spikes
 
@@ -135,7 +92,7 @@ def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Ar
     from saccade.ops.composite import kernel
 
     spec = plan.spec
-    tiles = [tile(values, plan) for values in (affine.slope, affine.offset, affine.mean)]
+    tiles = [tile(values, plan.steps) for values in (affine.slope, affine.offset, affine.mean)]
     units = math.ceil(y.numel() / plan.steps / len(tiles[0]))
     totals = np.zeros((parts_of(y.numel(), units), 2, len(tiles[0])))
     constants = cpu.constants(plan.decay, plan.gain, spec, y.dtype)
@@ -145,23 +102,14 @@ def back(y: Tensor, grad: Tensor, affine: Affine, plan: Plan) -> tuple[Array, Ar
     return sums, products
 
 
-def normalise_back(y: Tensor, grad: Tensor, affine: Affine, sums: Array, products: Array, plan: Plan) -> None:
-    """Turn `grad`, of the norm's output, into that of its input y, in place."""
-    from saccade.ops.composite import kernel
-
-    slope, inverse_std, mean = (v.double().numpy() for v in (affine.slope, affine.inverse_std, affine.mean))
-    count = y.numel() // y.shape[1] if plan.batch else math.inf
-    of_x = -slope * inverse_std**2 * products / count
-    constant = -slope * sums / count - of_x * mean
-    tiles = [tile(torch.from_numpy(v).to(y.dtype), plan) for v in (slope, of_x, constant)]
-    run(kernel.combine, y.numel(), math.ceil(y.numel() / len(tiles[0])), flat(grad), flat(y), *tiles)
-
-
 class Composite(torch.autograd.Function):
     """(y, norm's weight, bias, mean, 1 / std, conv's weight, bias, plan) -> conv's output, and the spikes' mean.
 
     y is [T*B, C, H, W], channels last and dense. Without a norm its four are None; without a convolution the pooled
     spikes come out. Statistics are constants for autograd: with `plan.batch` backward accounts for them.
+
+    If y is bfloat16, so is what is kept and handed on, and the convolution takes a rounded copy of its weight. Weights,
+    statistics and potentials are float32.
     """
 
     @staticmethod
@@ -200,19 +148,28 @@ class Composite(torch.autograd.Function):
         del met
         if spikes is not None:
             full = empty(y.shape, y.dtype)
-            share = grad_mean.contiguous().numpy() if plan.mean else np.empty((0, y.shape[1]), full.numpy().dtype)
-            run(kernel.unpool, y.numel(), len(y), frames(grad), frames(spikes), share, frames(full), plan.pool == "max")
+            share = grad_mean if plan.mean else torch.empty(0, y.shape[1], dtype=computed_in(y.dtype))
+            run(
+                kernel.unpool,
+                y.numel(),
+                len(y),
+                frames(grad),
+                frames(spikes),
+                share.contiguous().numpy(),
+                frames(full),
+                plan.pool == "max",
+            )
             grad = full
         else:
-            dense = grad.contiguous(memory_format=torch.channels_last)
-            grad = dense if owned or dense is not grad else dense.clone(memory_format=torch.preserve_format)
-            if not grad.permute(0, 2, 3, 1).is_contiguous():  # one channel or one pixel: strides say nothing
-                grad = empty(y.shape, y.dtype).copy_(grad)
+            dense = channels_last(grad)
+            grad = dense if owned or dense is not grad else empty(y.shape, y.dtype).copy_(dense)
+            if plan.mean:
+                run(kernel.add_share, y.numel(), len(y), rows(grad), grad_mean.contiguous().numpy(), block(y.shape[1]))
         sums, products = back(y, grad, affine, plan)
         if weight is None:
             return grad, None, None, None, None, grad_weight, grad_bias, None
         if ctx.needs_input_grad[0]:
-            normalise_back(y, grad, affine, sums, products, plan)
+            normalise_back(y, grad, affine, sums, products, plan.batch, grad)
         of_weight = torch.from_numpy(products * inverse_std.double().numpy()).to(weight.dtype)
         return grad, of_weight, torch.from_numpy(sums).to(weight.dtype), None, None, grad_weight, grad_bias, None
 
@@ -220,5 +177,6 @@ class Composite(torch.autograd.Function):
 def _affine(y: Tensor, *norm: Any) -> Affine:
     if norm[0] is not None:
         return Affine.of(norm[2], norm[3], norm[0], norm[1])
-    zero, one = y.new_zeros(y.shape[1]), y.new_ones(y.shape[1])
+    zero = torch.zeros(y.shape[1], dtype=computed_in(y.dtype))
+    one = torch.ones_like(zero)
     return Affine(zero, one, one, zero)

@@ -1,6 +1,7 @@
 """The LIF recurrence as one fused pass per direction on the CPU, compiled by numba.
 
-The maths, the roundings and the saved tensor (x alone) are those of `reference.py`: spikes are equal bit for bit.
+The maths, the roundings and the saved tensor (x alone) are those of `reference.py`: spikes are equal bit for bit. Of
+bfloat16 the potentials are float32, as there.
 Forward reads x and writes the spikes; backward reads x and the incoming gradient and writes the gradient of x. The
 potentials never reach main memory.
 
@@ -22,6 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from saccade.compiled import unavailable
 from saccade.ops.lif.spec import LIFSpec
+from saccade.ops.plumbing.bfloat import as_array, computed_in
 from saccade.ops.plumbing.layout import packed, step_strides, strides_as
 from saccade.ops.plumbing.reuse import empty_strided
 from saccade.ops.plumbing.threads import cut, parts_of, run_parts
@@ -29,6 +31,7 @@ from saccade.ops.surrogate import IN_KERNELS
 
 __all__ = ["constants", "lif", "unavailable", "unsupported"]
 
+DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 BLOCK = 1024  # neurons, a power of 2
 BLOCK_BYTES = 1 << 18  # of a block's potentials over all steps: they should stay in a core's second-level cache
 
@@ -43,8 +46,8 @@ def unsupported(x: Tensor, decay: float | Tensor, gain: float | Tensor, spec: LI
         return f"the input is on {x.device}"
     if type(x) not in (Tensor, torch.nn.Parameter) or x.layout != torch.strided or x.is_neg():
         return f"the input is a {type(x).__name__} of layout {x.layout}, not a plain dense tensor"
-    if x.dtype not in (torch.float32, torch.float64):
-        return f"the input is {x.dtype}, not float32 or float64"
+    if x.dtype not in DTYPES:
+        return f"the input is {x.dtype}, not float32, float64 or bfloat16"
     return spec.beyond_kernels()
 
 
@@ -75,7 +78,7 @@ class _FusedLIF(torch.autograd.Function):
             grad = _empty_as(x).copy_(grad)
         grad_x = _empty_as(x)
         block = BLOCK
-        while block > 64 and len(x) * block * x.element_size() > BLOCK_BYTES:
+        while block > 64 and len(x) * block * ctx.constants.itemsize > BLOCK_BYTES:
             block //= 2
         shares = np.zeros((_blocks(x, block) if learned else 0, 2))
         if x.numel():
@@ -97,12 +100,13 @@ def _flat(x: Tensor) -> tuple[np.ndarray[Any, Any], int]:
     """x as flat memory, and the distance from a step to the next (0 if one static image stands for all steps)."""
     stride = x.stride(0)
     length = (len(x) - 1) * stride + x.shape[1:].numel()
-    return x.detach().as_strided((length,), (1,)).numpy(), stride
+    return as_array(x.detach().as_strided((length,), (1,))), stride
 
 
 @lru_cache(maxsize=256)
 def constants(decay: float, gain: float, spec: LIFSpec, dtype: torch.dtype) -> np.ndarray[Any, Any]:
-    """What the loops multiply with, rounded to x's dtype once, as torch rounds a Python number."""
+    """What the loops multiply with, rounded once to the type that they compute in, as torch rounds a Python number."""
+    dtype = computed_in(dtype)
     a = spec.surrogate.scale
     scale, height = {
         "triangle": (a, 1 / a**2),

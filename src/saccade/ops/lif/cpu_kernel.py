@@ -8,9 +8,9 @@ No fast-math and no fused multiply-add: every rounding is that of `reference.py`
 Surrogate, reset and learned decay are chosen at run time outside the inner loops, so that one compiled version per
 dtype serves every neuron.
 
-`constants` is [decay, gain, threshold, level, center, scale, height] in x's dtype, as `cpu.py` prepares them: a neuron
-fires above the level (`LIFSpec.level`), the last three are the surrogate's. `block` is a power of 2; `first` and `last`
-say which blocks a call works on.
+`constants` is [decay, gain, threshold, level, center, scale, height] in the type that is computed in, as `cpu.py`
+prepares them: x's, or float32 where x holds the bits of bfloat16. A neuron fires above the level (`LIFSpec.level`), the
+last three are the surrogate's. `block` is a power of 2; `first` and `last` say which blocks a call works on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from saccade.compiled import compiled
+from saccade.ops.plumbing.bfloat_kernel import narrowed, widened
 
 Array = np.ndarray[Any, Any]
 
@@ -38,7 +39,7 @@ def _integrate(x: Array, v: Array, u: Array, constants: Array, hard: bool) -> No
     """One step of a block: the potentials `u` before the reset, and `v`, in place, after it."""
     decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
     for i in range(x.size):
-        u_i = decay * v[i] + gain * x[i]
+        u_i = decay * v[i] + gain * widened(x[i])
         u[i] = u_i
         v[i] = _after_reset(u_i, threshold, level, hard)
 
@@ -69,8 +70,8 @@ def _slopes(u: Array, slope: Array, constants: Array, kind: int) -> None:
 def _last_step_back(slope: Array, grad: Array, grad_u: Array, grad_x: Array, gain: Any) -> None:
     """Start `grad_u` at the last step, which no later step pulls at, and write `grad_x`."""
     for i in range(grad.size):
-        grad_u[i] = grad[i] * slope[i]
-        grad_x[i] = gain * grad_u[i]
+        grad_u[i] = widened(grad[i]) * slope[i]
+        grad_x[i] = narrowed(gain * grad_u[i], grad_x)
 
 
 @compiled
@@ -83,15 +84,15 @@ def _step_back(
     for i in range(u.size):
         stays = one if not hard or u[i] <= level else zero
         through_spike = (u[i] if hard else threshold) * slope[i] if attached else zero
-        grad_u_i = grad[i] * slope[i] + decay * grad_u[i] * (stays - through_spike)
+        grad_u_i = widened(grad[i]) * slope[i] + decay * grad_u[i] * (stays - through_spike)
         grad_u[i] = grad_u_i
-        grad_x[i] = gain * grad_u_i
+        grad_x[i] = narrowed(gain * grad_u_i, grad_x)
 
 
 @compiled
 def _add_product(total: Array, a: Array, b: Array) -> None:
     for i in range(b.size):
-        total[i] += a[i] * b[i]
+        total[i] += a[i] * widened(b[i])
 
 
 @compiled
@@ -117,16 +118,16 @@ def forward(
 ) -> None:
     """Write the spikes [steps * neurons] of some blocks."""
     decay, gain, threshold, level = constants[0], constants[1], constants[2], constants[3]
-    zero, one = x.dtype.type(0), x.dtype.type(1)
+    zero, one = narrowed(constants.dtype.type(0), spikes), narrowed(constants.dtype.type(1), spikes)
     neurons = spikes.size // steps
-    v = np.empty(block, x.dtype)
+    v = np.empty(block, constants.dtype)
     for k in range(first, last):
         a, b = k * block, min((k + 1) * block, neurons)
-        v[:] = zero
+        v[:] = 0
         for t in range(steps):
             x_t, spikes_t = x[t * stride + a : t * stride + b], spikes[t * neurons + a : t * neurons + b]
             for i in range(b - a):
-                u = decay * v[i] + gain * x_t[i]
+                u = decay * v[i] + gain * widened(x_t[i])
                 spikes_t[i] = one if u > level else zero
                 v[i] = _after_reset(u, threshold, level, hard)
 
@@ -153,9 +154,10 @@ def backward(
     `learned` [blocks, 2] receives each block's share of the gradients of decay and gain, unless it has no rows.
     """
     neurons = grad_x.size // steps
-    u, v = np.empty((steps, block), x.dtype), np.empty(block, x.dtype)
-    slope, grad_u = np.empty(block, x.dtype), np.empty(block, x.dtype)
-    grad_decay, grad_gain = np.empty(block, x.dtype), np.empty(block, x.dtype)
+    dtype = constants.dtype
+    u, v = np.empty((steps, block), dtype), np.empty(block, dtype)
+    slope, grad_u = np.empty(block, dtype), np.empty(block, dtype)
+    grad_decay, grad_gain = np.empty(block, dtype), np.empty(block, dtype)
     for k in range(first, last):
         a, b = k * block, min((k + 1) * block, neurons)
         v[:] = 0

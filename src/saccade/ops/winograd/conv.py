@@ -57,10 +57,15 @@ def in_planes(x: Tensor, weight: Tensor, per_pixel: int) -> bool:
 
     So it is, up to five times, with many channels of few pixels: of the result and of the gradient of the input with
     FORWARD channels per pixel (PACKED, where the other way has its weights packed), of the gradient of the weights with
-    WEIGHTS (measured, see LOG.md).
+    WEIGHTS (measured, see LOG.md). bfloat16 is faster channels last throughout.
     """
     channels, pixels = min(weight.shape[:2]), x.shape[2] * x.shape[3]
-    return channels >= max(NARROWEST, per_pixel * pixels) and pixels > 1 and weight[0, 0].numel() > 1
+    return (
+        x.dtype != torch.bfloat16
+        and channels >= max(NARROWEST, per_pixel * pixels)
+        and pixels > 1
+        and weight[0, 0].numel() > 1
+    )
 
 
 def met(weight: Tensor, geometry: Geometry, size: Sequence[int]) -> tuple[Tensor, Geometry]:
@@ -100,7 +105,11 @@ class Part(torch.autograd.Function):
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
-    """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow."""
+    """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow.
+
+    Weight and bias are rounded to x's type.
+    """
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     if suits(x, weight, geometry):
         return PackedConv(weight, bias)(x)
     if in_planes(x, weight, FORWARD):
@@ -123,7 +132,7 @@ def convolve_back(
     grad: Tensor, x: Tensor, weight: Tensor, bias_shape: list[int] | None, geometry: Geometry, wanted: list[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of input, weight and bias, those that are wanted, from that of the convolution's output."""
-    of_input = None
+    of_input, kept_as, weight = None, weight.dtype, weight.to(x.dtype)
     if wanted[0] and suits(grad, weight, geometry):
         of_input = PackedConv(weight.flip(2, 3).transpose(0, 1), None)(grad)
         wanted = [False, *wanted[1:]]
@@ -142,7 +151,8 @@ def convolve_back(
             of_input, wanted = back(grad, x, True, False, False)[0], [False, *wanted[1:]]
         grad, x = planes
     found = back(grad, x, *wanted)
-    return (found[0] if of_input is None else of_input), found[1], found[2]
+    of_weight, of_bias = (None if of is None else of.to(kept_as) for of in found[1:])
+    return (found[0] if of_input is None else of_input), of_weight, of_bias
 
 
 class Convolution(torch.autograd.Function):
