@@ -74,6 +74,8 @@ class LearningTask(LightningModule):
 
     #: what `measured` returns, as names of columns; "{part}" is "validation" or "test"
     columns: ClassVar[tuple[str, ...]]
+    #: the batch of the step that goes on
+    _x: Tensor | None
 
     def __init__(
         self,
@@ -217,7 +219,7 @@ class LearningTask(LightningModule):
         self._index, self._skipped_in_a_row = 0, 0
         self._loss_is_finite: bool = True
         self.looks: bool = True
-        self._x: Tensor | None = None
+        self._x = None
         self._loss: Tensor = torch.zeros((), dtype=torch.float64)
         self._samples = 0
 
