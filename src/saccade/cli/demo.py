@@ -36,7 +36,6 @@ def main(words: Sequence[str]) -> int:
         print(f"python -m http.server --directory {arguments.out}")
         return 0
     with TemporaryDirectory() as folder:
-        print("Writing the networks ...", flush=True)
         write_demo(Path(folder))
         with server(Path(folder), arguments.port) as running:
             print(f"http://127.0.0.1:{running.server_port} (Ctrl-C ends it)", flush=True)

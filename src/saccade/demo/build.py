@@ -1,4 +1,7 @@
-"""From shipped weights to the files of the page: graphs, what the page has to know of them, samples."""
+"""The files of the page, and how its networks were made from the shipped weights.
+
+python -c "import saccade.demo.build; saccade.demo.build.build_networks()"
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,22 @@ SAMPLES = 20
 
 
 def write_demo(out: Path) -> None:
-    """Write the page and everything that it loads into a folder, for any web server.
+    """Write the page and everything that it loads into a folder, for any web server."""
+    shutil.copytree(PAGE, out, dirs_exist_ok=True)
+
+
+def build_networks(out: Path = PAGE) -> None:
+    """Write the networks' graphs, and what the page has to know of them, from the shipped weights.
+
+    What lies in the package was made by this, and is made again when the weights or the page change.
 
     Raises:
         MissingExtraError: the extra "export" is not installed.
     """
     require("onnxscript", "export")
-    shutil.copytree(PAGE, out, dirs_exist_ok=True)
     networks = [_network(out, weights, title) for weights, title in NETWORKS.items()]
     content = {"networks": networks, "samples": _samples(), "costs": {"mac": FLOAT32.mac_pj, "ac": FLOAT32.ac_pj}}
-    (out / "networks.json").write_text(json.dumps(content), encoding="utf-8")
+    (out / "networks.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _network(out: Path, weights: str, title: str) -> dict[str, Any]:
@@ -51,7 +60,7 @@ def _network(out: Path, weights: str, title: str) -> dict[str, Any]:
         "neurons": [name.removeprefix("spikes ") for name in file.outputs if name.startswith("spikes ")],
         "gate": next((name for name in file.outputs if name.startswith("gate ")), None),
         "explained": EXPLAINED,
-        "head": network.get_submodule(HEAD).weight.tolist(),
+        "head": [[round(v, 6) for v in row] for row in network.get_submodule(HEAD).weight.tolist()],
         "layers": _layers(network),
     }
 
