@@ -85,7 +85,7 @@ def test_the_page_s_graphs_are_the_shipped_weights(weights):
     session = ort.InferenceSession(str(PAGE / f"{weights}.onnx"), providers=["CPUExecutionProvider"])
     model = saccade.create_model(weights=weights)
     digits = pytest.importorskip("sklearn.datasets").load_digits().images[10:18] / 16
-    x = record(torch.from_numpy(digits).float(), STEPS, 16) / 4
+    x = record(torch.from_numpy(digits).float(), STEPS, 16).transpose(0, 1) / 4
     with torch.no_grad():
         expected = model(x).mean(0).argmax(1)
     found = [torch.from_numpy(session.run(["logits"], {"x": x[:, i : i + 1].numpy()})[0]) for i in range(len(digits))]
