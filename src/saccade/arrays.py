@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from saccade.files import FileError, read_file
+from saccade.files import FileError, brief, read_file
 
 #: the most that the arrays of one archive take together
 MOST_ARRAY_BYTES = 2**29
@@ -40,7 +40,7 @@ def read_arrays(path: Path, most: int = MOST_ARRAY_BYTES) -> dict[str, np.ndarra
     except FileError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError, ValueError) as error:
-        raise FileError(path, f"it is no sound .npz archive ({error}).") from None
+        raise FileError(path, f"it is no sound .npz archive ({brief(error)}).") from None
 
 
 def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
@@ -51,9 +51,11 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, in_columns, dtype = read_header(beginning)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise FileError(path, f"its array {member.filename!r} has no sound header ({error}).") from None
+        raise FileError(path, f"its array {brief(member.filename)!r} has no sound header ({brief(error)}).") from None
     start, count = beginning.tell(), math.prod(shape)
     if dtype.hasobject or min(shape, default=0) < 0 or member.file_size != start + count * dtype.itemsize:
-        raise FileError(path, f"its array {member.filename!r} is not the {dtype} {list(shape)} that it claims to be.")
+        raise FileError(
+            path, f"its array {brief(member.filename)!r} is not the {dtype} {list(shape)} that it claims to be."
+        )
     flat = np.frombuffer(bytearray(archive.read(member)), dtype, count, start)  # of bytes it could not be written to
     return flat.reshape(shape, order="F" if in_columns else "C")

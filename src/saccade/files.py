@@ -19,6 +19,8 @@ from saccade.atomic import write_text
 #: the largest file that is read as a whole
 MOST_BYTES = 2**29
 MOST_JSON_BYTES = 2**28
+#: characters of a library's own words that are quoted
+LONGEST_REASON = 200
 
 
 class FileError(ValueError):
@@ -36,6 +38,12 @@ class FileError(ValueError):
 def printable(name: object) -> str:
     """A name as it can be shown: characters that steer a terminal, or are none, are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(name))
+
+
+def brief(error: object) -> str:
+    """What a library said of a file, as it can be shown in a sentence: its first line, escaped and cut."""
+    text = printable((str(error).splitlines() or [type(error).__name__])[0])
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
 def read_file(path: Path, most: int = MOST_BYTES, error: type[FileError] = FileError) -> bytes:
@@ -60,7 +68,7 @@ def read_object(path: Path, most: int = MOST_JSON_BYTES) -> dict[str, Any]:
     except FileError:
         raise
     except (ValueError, RecursionError) as error:  # not text, not JSON, numbers without end, nested too deep
-        raise FileError(path, f"it is no JSON ({error}).") from None
+        raise FileError(path, f"it is no JSON ({brief(error)}).") from None
     if not isinstance(content, dict):
         raise FileError(path, f"it must hold a JSON object, but holds a {type(content).__name__}.")
     return content

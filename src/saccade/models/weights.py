@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.atomic import replacing
 from saccade.errors import require, unknown_name
-from saccade.files import read_object, sha256_of, write_object
+from saccade.files import brief, read_object, sha256_of, write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.registry import OWN, list_models, model_defaults, recreate_model
 from saccade.models.sources import locate
@@ -156,7 +156,8 @@ def check_asked(built_with: Mapping[str, Any], asked: Mapping[str, Any], source:
 def read_card(path: Path) -> dict[str, Any]:
     """A card as a dict; ValueError if the file is damaged or of a newer format."""
     card = read_object(path)
-    if not isinstance(card.get("model"), dict) or "sha256" not in card:
+    model = card.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("name"), str) or "sha256" not in card:
         raise ValueError(f"{path} is not a card of weights: it must name the model and the sha256 of the weights.")
     if card.get("format") != FORMAT:
         raise ValueError(
@@ -168,10 +169,7 @@ def read_card(path: Path) -> dict[str, Any]:
 
 def _check_built_with(built_with: Mapping[str, Any], path: Path) -> None:
     """ValueError for a card whose model asks for more than to be built: other weights, or sizes beyond all measure."""
-    name = built_with.get("name")
-    if not isinstance(name, str):
-        raise ValueError(f"{path} does not name its network.")
-    defaults = model_defaults(name)
+    defaults = model_defaults(built_with["name"])
     known = [*defaults, "name", "resized_steps"]
     for option, value in built_with.items():
         if option not in known or option == "backend":
@@ -203,8 +201,7 @@ def _expected(built_with: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         with torch.device("meta"):
             return recreate_model(built_with).state_dict()
     except (RuntimeError, TypeError, OverflowError, AttributeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"The card {path} describes a network that cannot be built ({reason}).") from None
+        raise ValueError(f"The card {path} describes a network that cannot be built ({brief(error)}).") from None
 
 
 def _shapes_in(path: Path) -> dict[str, list[int]]:
@@ -214,7 +211,7 @@ def _shapes_in(path: Path) -> dict[str, list[int]]:
         with safetensors.safe_open(path, framework="pt") as file:
             return {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is truncated or not a safetensors file ({error}).") from None
+        raise ValueError(f"{path} is truncated or not a safetensors file ({brief(error)}).") from None
 
 
 def _check_shapes(wanted: Mapping[str, Tensor], found: dict[str, list[int]], path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from saccade.atomic import replacing
-from saccade.files import sha256_of
+from saccade.files import brief, sha256_of
 from saccade.runs import CHECKPOINT_BEFORE
 from saccade.train.config import Experiment, digest
 from saccade.train.running.provenance import versions
@@ -87,8 +87,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(io.BytesIO(body if marked else content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its zip reader and unpickler meet
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"The checkpoint {path} cannot be read ({reason}). {advice}") from None
+        raise CheckpointError(f"The checkpoint {path} cannot be read ({brief(error)}). {advice}") from None
     if not isinstance(checkpoint, dict) or any(not checkpoint.get(key) for key in _NEEDED):
         raise CheckpointError(f"{path} is not a checkpoint of a training run. {advice}")
     if TIE in checkpoint and not marked:
