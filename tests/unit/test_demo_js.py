@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import saccade
-from saccade.data.digits import record
+from saccade.data.digits import TEST_EVERY, record
+from saccade.data.split import split_every
 from saccade.demo.build import EXPLAINED, HEAD, NETWORKS, PAGE
 from saccade.probe import grad_cam
 
@@ -93,3 +94,12 @@ def test_the_page_s_graphs_are_the_shipped_weights(weights):
     assert [int(logits.mean(0).argmax()) for logits in found] == expected.tolist()
     known = {network["name"]: network for network in json.loads((PAGE / "networks.json").read_text())["networks"]}
     assert known[weights]["accuracy"] == saccade.weights_card(weights)["score"]["test_accuracy"]
+
+
+def test_the_page_s_samples_are_of_the_test_part():
+    bunch = pytest.importorskip("sklearn.datasets").load_digits()
+    _, test = split_every(torch.from_numpy(bunch.target).long(), TEST_EVERY)
+    known = {(int(bunch.target[i]), *bunch.images[i].ravel().astype(int).tolist()) for i in test.tolist()}
+    samples = json.loads((PAGE / "networks.json").read_text())["samples"]
+    assert {(sample["label"], *sample["pixels"]) for sample in samples} <= known
+    assert [sample["label"] for sample in samples] == [digit for digit in range(10) for _ in range(2)]

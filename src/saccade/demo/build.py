@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from saccade.chain import Chain, LayerLink, NeuronLink, ResidualLink
+from saccade.data.digits import TEST_EVERY
+from saccade.data.split import split_every
 from saccade.errors import require
 from saccade.export import onnx
 from saccade.models.sources import locate
@@ -24,7 +26,6 @@ PAGE = Path(__file__).parent / "page"
 NETWORKS = {"digits-none": "No attention", "digits-tcja": "TCJA", "digits-dta": "DTA"}
 #: the layer whose spikes Grad-CAM explains: the last neuron, before the mean over the frame and the linear layer
 EXPLAINED, HEAD = "neuron", "head"
-SAMPLES = 20
 
 
 def write_demo(out: Path) -> None:
@@ -105,7 +106,6 @@ def _layers(network: Any) -> list[dict[str, Any]]:
 def _samples() -> list[dict[str, Any]]:
     """Digits of the test part, 8 x 8 numbers from 0 to 16, two of each class."""
     bunch = require("sklearn.datasets", "train").load_digits()
-    chosen = [
-        i for digit in range(10) for i in [i for i in range(len(bunch.target)) if bunch.target[i] == digit][::5][3:5]
-    ]
+    _, test = split_every(torch.from_numpy(bunch.target).long(), TEST_EVERY)
+    chosen = [i for digit in range(10) for i in [i for i in test.tolist() if bunch.target[i] == digit][3:5]]
     return [{"label": int(bunch.target[i]), "pixels": bunch.images[i].ravel().astype(int).tolist()} for i in chosen]

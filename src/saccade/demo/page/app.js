@@ -177,6 +177,7 @@ function card(network, found, t) {
   const spikes = figure(`Spikes by layer and step, up to ${(100 * peak).toFixed(0)} % of the neurons`,
     `Share of neurons that fire at step ${t + 1}: ` +
     names.map((name) => `${name} ${(100 * found.spikes[name][t]).toFixed(1)} %`).join(", "));
+  spikes.className = "tall";
   paint(spikes.firstChild, state.steps, names.length, (r, c) =>
     [(c <= t ? 1 : 0.25) * (found.spikes[names[r]][c] / peak), "--on"]);
   box.append(title, answered, bars, growth, spikes);
