@@ -21,7 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "experiments"
 RESULTS = ROOT / "results"
 EIGHT = "attention=none,matched:tcja,tla,cla,tcja,txa,tna,dta"
-
+FOUR = "attention=none,tcja,dta,fsta"
+EVERY = "attention=none,tla,cla,tcja,txa,tna,dta,ta,ca,sa,tca,tsa,csa,tcsa,tasnn,gac,fsta,stca,stsc,qk,se,eca,cbam"
+#: what a core does in half a minute: networks that have learned, and are far from what they can
+DIGITS = "--seeds 3 --epochs 3"
+FASHION = "--seeds 3 --data fashion-mnist --image-size 16 --steps 2 --epochs 1 --batch-size 16 --max-batches 120"
 
 #: name -> what `saccade ablate` is called with
 EXPERIMENTS = {
@@ -32,6 +36,14 @@ EXPERIMENTS = {
     "mnist-short": "mnist-tcja --vary attention=none,matched:tcja,tcja,dta --seeds 3 --width 0.125 --epochs 1",
     "mnist": "mnist-tcja --vary attention=tcja --seeds 1",
     "cifar10-jpeg": "cifar10-jpeg-dta --vary attention=none,dta --seeds 1",
+    "digits-sew-gates": f"digits-sew --vary {FOUR} {DIGITS}",
+    "digits-spikformer-gates": f"digits-spikformer --vary {FOUR} {DIGITS}",
+    "digits-qkformer-gates": f"digits-qkformer --vary {FOUR} {DIGITS}",
+    "digits-gates": f"digits-dta --vary {EVERY} {DIGITS}",
+    "fashion-sew-gates": f"digits-sew --vary {FOUR} {FASHION}",
+    "fashion-spikformer-gates": f"digits-spikformer --vary {FOUR} {FASHION}",
+    "fashion-qkformer-gates": f"digits-qkformer --vary {FOUR} {FASHION}",
+    "fashion-gates": f"digits-dta --vary {EVERY} {FASHION}",
 }
 
 

@@ -13,6 +13,7 @@ so a case that fell can be looked at: --first N --cases 1 --anew.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -54,11 +55,15 @@ class Campaign:
     begin: Callable[[Path], Case]
 
 
+#: one folder of data and of undisturbed results for all campaigns
+shared_place = functools.cache(Place)
+
+
 def disturbed(disturb: Callable[[Place, str, random.Random], dict[str, Any]]) -> Callable[[Path], Case]:
     """Every kind of run in turn."""
 
     def begin(folder: Path) -> Case:
-        place, kinds = Place(folder), list(KINDS)
+        place, kinds = shared_place(folder), list(KINDS)
         return lambda i, draw: disturb(place, kinds[i % len(kinds)], draw)
 
     return begin
@@ -70,7 +75,7 @@ FAULTED = ("mixing, averaged weights, AdamW", "saccade data prepare", "a run of 
 
 def faults(folder: Path) -> Case:
     """Step by step through all that is written; every second case loses half of a file before."""
-    place = Place(folder)
+    place = shared_place(folder)
 
     def case(i: int, draw: random.Random) -> dict[str, Any]:
         n, torn = divmod(i // len(FAULTED), 2)
@@ -83,7 +88,7 @@ def damaged_files(folder: Path) -> Case:
     """One bit of one file of a finished run is flipped: `saccade check` finds it."""
     from saccade.train.running.integrity import inspect_run, is_whole
 
-    place = Place(folder)
+    place = shared_place(folder)
     run = place.data / "run"
     whole = {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file() and path.name != ".lock"}
 
@@ -107,7 +112,7 @@ def fuzz(folder: Path) -> Case:
     from fuzzers import FUZZERS, emptied
 
     names = list(FUZZERS)
-    attempts = {name: FUZZERS[name](emptied(folder / str(i))) for i, name in enumerate(names)}
+    attempts = {name: FUZZERS[name](emptied(folder / "fuzz" / str(i))) for i, name in enumerate(names)}
 
     def case(i: int, draw: random.Random) -> dict[str, Any]:
         name, wrong, read = names[i % len(names)], None, False
@@ -289,13 +294,13 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     fallen = 0
-    for name in arguments.names or CAMPAIGNS:
-        campaign = CAMPAIGNS[name]
-        count = arguments.cases or (campaign.long if arguments.long else campaign.short)
-        with tempfile.TemporaryDirectory(prefix="saccade-reliability-") as folder:
+    with tempfile.TemporaryDirectory(prefix="saccade-reliability-") as folder:
+        for name in arguments.names or CAMPAIGNS:
+            campaign = CAMPAIGNS[name]
+            count = arguments.cases or (campaign.long if arguments.long else campaign.short)
             fell = conduct(name, count, Path(folder), arguments.results, arguments.anew, arguments.first)
-        print(f"{name}: {campaign.what}: {fell} fell", flush=True)
-        fallen += fell
+            print(f"{name}: {campaign.what}: {fell} fell", flush=True)
+            fallen += fell
     return 1 if fallen else 0
 
 

@@ -97,7 +97,7 @@ def test_a_polite_kill_stops_the_runs_and_says_how_to_go_on(tmp_path):
     process = start(tmp_path / "out")
     wait_for(lambda: list((tmp_path / "out" / "runs").glob("*.log")), process)
     process.terminate()
-    assert process.wait(timeout=120) == 130, said_by(tmp_path / "out")
+    assert process.wait(timeout=120) == 143, said_by(tmp_path / "out")
     assert "Go on with the same command: saccade ablate digits-dta" in said_by(tmp_path / "out")
     assert "Traceback" not in said_by(tmp_path / "out")
 

@@ -44,6 +44,7 @@ def test_the_folder_holds_what_is_promised(run_dir):
         "result.json",
         "weights.safetensors",
         "card.json",
+        "checksums.json",
         "resume.ckpt",
         "resume.before.ckpt",
         "tensorboard",

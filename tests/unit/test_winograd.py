@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade.ops.lif import cpu
-from saccade.ops.winograd import SAME, Geometry, PackedConv, conv, convolve, convolve_back, suits
+from saccade.ops.winograd import SAME, Convolution, Geometry, PackedConv, conv, convolve, convolve_back, met, suits
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason="the transforms are compiled by numba")
 
@@ -120,3 +120,31 @@ def test_where_it_is_not_taken(monkeypatch):
     assert not suits(x[:, :64], weight[:, :64], SAME)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert not suits(x, weight, SAME)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (2, 2), (3, 1), (4, 5)])
+def test_the_part_of_a_kernel_that_meets_pixels_is_enough(size):
+    torch.manual_seed(0)
+    x = torch.randn(3, 4, *size, dtype=torch.float64, requires_grad=True)
+    found = 0
+    for kernel, stride, padding, dilation in product(((3, 3), (2, 1), (5, 3)), (1, 2, 3), (0, 1, 2), (1, 2)):
+        geometry = Geometry((stride, stride), (padding, padding), (dilation, dilation), 1)
+        weight = torch.randn(6, 4, *kernel, dtype=torch.float64, requires_grad=True)
+        if any(n + 2 * padding <= dilation * (k - 1) for n, k in zip(size, kernel, strict=True)):
+            continue
+        expected = F.conv2d(x, weight, None, *geometry)
+        part, moved = met(weight, geometry, size)
+        found += part is not weight
+        y = Convolution.apply(x, part, None, moved)
+        torch.testing.assert_close(y, expected)
+        grad = torch.randn_like(expected)
+        ours, theirs = (torch.autograd.grad(out, (x, weight), grad) for out in (y, expected))
+        torch.testing.assert_close(ours, theirs)
+    assert found or size == (4, 5)
+
+
+def test_on_one_pixel_a_kernel_is_its_centre():
+    weight = torch.randn(5, 4, 3, 3)
+    part, geometry = met(weight, SAME, (1, 1))
+    assert torch.equal(part, weight[:, :, 1:2, 1:2])
+    assert geometry == Geometry((1, 1), (0, 0), (1, 1), 1)

@@ -81,7 +81,8 @@ def run_grid(
     pending = [cell for cell in pending if not folder.mark(cell.name).exists()]
     folder.prepare(pending)
     if pending:
-        with _cluster(place) as ray, _as_ctrl_c():
+        heard = signal.getsignal(signal.SIGTERM)  # Ray puts its own in its place
+        with _cluster(place) as ray, _as_ctrl_c(heard):
             folder = GridFolder(folder.path.resolve())
             future = _submit(ray, place, pending, folder, work)
             while not future.done():
@@ -250,10 +251,12 @@ def _mark_stopped(cells: Sequence[Cell], folder: GridFolder, results: Any) -> No
 
 
 @contextmanager
-def _as_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends a grid as Ctrl-C does."""
+def _as_ctrl_c(heard: Any) -> Iterator[None]:
+    """SIGTERM ends a grid as Ctrl-C does; who heard it before is told."""
 
     def stop(number: int, frame: Any) -> None:
+        if callable(heard):
+            heard(number, frame)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():

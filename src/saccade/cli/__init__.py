@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "energy": ("saccade.cli.energy:main", "count operations from real spikes, estimate energy, measure firing rates"),
     "report": ("saccade.cli.report:main", "make one page about a run, or comparing several"),
     "export": ("saccade.cli.export:main", "write a trained network as ONNX or NIR, for other programs and hardware"),
+    "demo": ("saccade.cli.demo:main", "show networks at work in the browser, on digits that you draw"),
     "check": ("saccade.cli.check:main", "look whether every file of a run or an ablation is whole"),
     "bench": ("saccade.cli.bench:main", "measure kernels, modules and networks on this machine"),
     "recipes": ("saccade.cli.recipes:main", "list the recipes, or say what one of them is"),

@@ -30,6 +30,7 @@ from saccade.engines.nodes import add_normalised, compose, convolve_frames, fold
 from saccade.engines.recompute import recomputed
 from saccade.nn.folding import regular_gradient, unfold_time
 from saccade.nn.neuron import LIF
+from saccade.nn.self_attention import TokenProduct
 from saccade.ops.lif import cpu
 
 name = "cpu"
@@ -66,6 +67,8 @@ def objection(link: Link) -> str | None:
         backend = link.neuron.backend
         return None if backend in ("auto", "cpu") else f"backend {backend!r} was asked for"
     if isinstance(link, PoolLink) and type(link.pool).__module__.startswith("torch.nn."):
+        return None
+    if isinstance(link.module, TokenProduct):  # computed by itself, so that what is around it stays one stretch
         return None
     return "it works on features" if isinstance(link, PoolLink) else f"no composite form of a {link.kind}"
 

@@ -14,7 +14,7 @@ from saccade.nn.neuron import LIF
 from saccade.ops.composite import Composite, NormAdd, Plan, Scale, batch_moments, channels_last
 from saccade.ops.plumbing.bfloat import computed_in
 from saccade.ops.plumbing.ran import note_ran
-from saccade.ops.winograd import SAME, Convolution, Geometry
+from saccade.ops.winograd import SAME, Convolution, Geometry, met
 
 
 def compose(
@@ -32,17 +32,19 @@ def compose(
     """
     note_ran("cpu")
     y = channels_last(y)
-    geometry = SAME if conv is None else geometry_of(conv)
+    sides = [side // 2 if pool != "none" else side for side in y.shape[2:]]
+    weight, geometry = (None, SAME) if conv is None else met(conv.weight, geometry_of(conv), sides)
     batch = norm is not None and norm.training
     plan = Plan(steps, neuron.decay, neuron.gain, neuron.spec, pool, mean, batch, geometry)
-    kernel = (None, None) if conv is None else (conv.weight, conv.bias)
+    bias = None if conv is None else conv.bias
     statistics = (None,) * 4 if norm is None else (norm.weight, norm.bias, *_statistics(norm, y))
-    return Composite.apply(y, *statistics, *kernel, plan)
+    return Composite.apply(y, *statistics, weight, bias, plan)
 
 
 def convolve_frames(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """conv(x) of folded frames [N, C, H, W], by the fastest way."""
-    return Convolution.apply(channels_last(x), conv.weight, conv.bias, geometry_of(conv))
+    weight, geometry = met(conv.weight, geometry_of(conv), x.shape[2:])
+    return Convolution.apply(channels_last(x), weight, conv.bias, geometry)
 
 
 def add_normalised(norm: nn.BatchNorm2d, y: Tensor, other: Tensor) -> Tensor:

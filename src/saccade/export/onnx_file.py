@@ -164,6 +164,8 @@ def _write(program: Any, path: Path, about: dict[str, Any], dtype: torch.dtype) 
         from saccade.export.double import without_missing_kernels
 
         without_missing_kernels(proto)
+    for node in proto.graph.node:
+        del node.metadata_props[:]  # where in whose source it was traced: more than half of a small file
     entry = proto.metadata_props.add()
     entry.key, entry.value = ABOUT, json.dumps(about)
     library.checker.check_model(proto)

@@ -4,6 +4,7 @@ Every file here is imported: one that registers networks needs no other line.
 """
 
 from saccade.models.msresnet import MSBlock, MSResNet
+from saccade.models.neighbours import sctfa_net, stsc_net
 from saccade.models.network import Classifier, SpikingNetwork
 from saccade.models.official import load_official
 from saccade.models.registry import create_model, list_models, model_options, recreate_model, register_model
@@ -27,6 +28,8 @@ __all__ = [
     "model_options",
     "recreate_model",
     "register_model",
+    "sctfa_net",
+    "stsc_net",
     "weights_card",
 ]
 

@@ -24,6 +24,9 @@ NETWORKS = {
     "caltech_net_tet tcja": ("caltech_net_tet", {"attention": "tcja", "input_size": (35, 33)}, (3, 1, 2, 35, 33)),
     "vggsnn_caltech_tet dta": ("vggsnn_caltech_tet", {"attention": "dta", "input_size": (35, 33)}, (3, 1, 2, 35, 33)),
     "fashion_net tcja, static": ("fashion_net", {"attention": "tcja"}, (2, 1, 28, 28)),
+    "sew_resnet18, static": ("sew_resnet18", {"small_images": True}, (2, 3, 9, 8)),
+    "spikformer": ("spikformer", {"dim": 32, "depth": 2, "heads": 4, "width": 1.0}, (3, 2, 3, 8, 8)),
+    "qkformer, static": ("qkformer", {"dim": 32, "heads": 4, "width": 1.0}, (2, 3, 8, 8)),
 }
 
 

@@ -10,7 +10,7 @@ from deployed_networks import NETWORKS, network
 
 import saccade
 from saccade.engines import Residual
-from saccade.engines.inference import integer
+from saccade.engines.inference import assemble, integer
 from saccade.models.blocks import ConvNorm
 from saccade.models.network import Classifier
 from saccade.nn.shape import SpaceMean
@@ -97,6 +97,41 @@ def test_a_gate_on_the_current_leaves_every_layer_but_the_first_binary(name):
 
     assert floats("current") == ["convs.0"]
     assert len(floats("spikes")) > 1
+
+
+@needs_integers
+@pytest.mark.parametrize("name", ["sew_resnet18, static", "spikformer", "qkformer, static"])
+@pytest.mark.parametrize("largest", [255, 2, 1])
+def test_sums_of_spikes_are_whole_numbers_as_far_as_a_byte_reaches(name, largest, monkeypatch):
+    monkeypatch.setattr(assemble, "LARGEST_SUM", largest)
+    model, x = network(name)
+    deployed = saccade.deploy(model, "exact")
+    with torch.no_grad():
+        torch.testing.assert_close(deployed(x), model(x), rtol=0, atol=1e-4)
+    fed = [row.input for row in deployed.summary() if row.precision == "float32" and "attend" not in row.layer]
+    assert (len(fed) == 2) == (largest == 255), "the first layer, which sees the image, and the last, which sees means"
+    assert any(row.input == "sums of spikes" for row in deployed.summary()) == (largest > 1)
+
+
+@needs_integers
+def test_sums_beyond_a_byte():
+    always = saccade.LIF(threshold=-1.0)
+    blocks = [Residual(torch.nn.Conv2d(3, 3, 1), always) for _ in range(300)]
+    modules = torch.nn.Conv2d(3, 3, 1), always, *blocks, torch.nn.Conv2d(3, 3, 1), saccade.LIF(), SpaceMean()
+    model = Own(**{f"m{i}": module for i, module in enumerate((*modules, torch.nn.Linear(3, 4)))}).eval()
+    x = torch.randn(2, 2, 3, 2, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(saccade.deploy(model, "exact")(x), model(x), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float", "exact"])
+def test_a_residual_of_pooled_spikes(precision):
+    pooled = Residual(ConvNorm(4, 4), saccade.LIF(), torch.nn.AvgPool2d(2), shortcut=torch.nn.AvgPool2d(2))
+    modules = ConvNorm(3, 4), saccade.LIF(), pooled, ConvNorm(4, 4), saccade.LIF(), SpaceMean(), torch.nn.Linear(4, 4)
+    model = Own(**{f"m{i}": module for i, module in enumerate(modules)}).eval()
+    x = 3 * torch.randn(2, 2, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(saccade.deploy(model, precision)(x), model(x), rtol=0, atol=1e-4)
 
 
 def test_where_integers_do_not_work_says_so_and_stays_in_float(monkeypatch):

@@ -18,6 +18,8 @@ from saccade.train.learning.divergence import DivergedError, Divergence, astray,
 from saccade.train.run import train
 from saccade.train.running.processes import World
 
+# numpy says it too, where it adds up what a batch norm has seen
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in reduce:RuntimeWarning")
 QUICK = replace(
     get_recipe("digits-dta"),
     model="fashion_net",

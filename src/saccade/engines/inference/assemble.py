@@ -20,10 +20,13 @@ from saccade.engines.inference.steps import AllSteps, AsItIs, Steps
 from saccade.engines.rows import Rows
 from saccade.nn.attention import Attention
 from saccade.nn.folding import TimeFolded
+from saccade.nn.self_attention import FiredGate, TokenProduct
 from saccade.nn.shape import SpaceMean
 
 #: what a layer may be fed
-REAL, SPIKES, COUNTS = "real numbers", "spikes", "spikes per window"
+REAL, SPIKES, COUNTS, SUMS = "real numbers", "spikes", "spikes per window", "sums of spikes"
+WHOLE = (SPIKES, SUMS)
+LARGEST_SUM = 255  # that a byte holds
 SLICES = {"float": 0, "int8": 1, "fast": 2, "exact": 3}
 WORDS = {1: "one int8 slice", 2: "two int8 slices", 3: "three int8 slices"}
 
@@ -44,11 +47,13 @@ class Current(NamedTuple):
         kind: what it consists of.
         still: one step may stand for all (a static image that no neuron has seen yet).
         owned: nobody else holds its memory, so that it may be overwritten.
+        most: how many spikes a number may be the sum of.
     """
 
     kind: str
     still: bool
     owned: bool
+    most: int = 1
 
 
 @dataclass
@@ -63,20 +68,22 @@ class Assembly:
 
     def assemble(self, chain: Chain) -> Steps:
         """All modules of a chain."""
-        built, layer, now = self._links(chain, Current(REAL, still=True, owned=False))
+        built, layer, now = self._links(chain, Current(REAL, still=True, owned=False), ())
         if layer is not None:
             built.append(layer)
         if now.still:
             built.append(AllSteps(self.steps))
         return built
 
-    def _links(self, chain: Sequence[Link], now: Current) -> tuple[Steps, Layer | None, Current]:
-        """Modules, the last layer if nothing has read its currents yet, and what comes out."""
+    def _links(
+        self, chain: Sequence[Link], now: Current, behind: Sequence[Link]
+    ) -> tuple[Steps, Layer | None, Current]:
+        """Modules, the last layer if nothing has read its currents yet, and what comes out, for the links `behind`."""
         built, layer = Steps(), None
         links = [link for link in chain if not isinstance(link, DropoutLink) and not _is_identity(link)]
         fused: Link | None = None
         for i, link in enumerate(links):
-            following = links[i + 1 :]
+            following = [*links[i + 1 :], *behind]
             if link is fused:
                 continue
             if layer is not None and not isinstance(link, NeuronLink):
@@ -86,15 +93,15 @@ class Assembly:
                 layer = self.layer(link, now.kind)
                 now = Current(REAL, now.still, owned=True)
             elif isinstance(link, NeuronLink) and is_lif(link.neuron):
-                pool = following[0] if following and _pooling(following[0]) else None
-                fused = pool if reads(following[1:]) else None
+                pool = links[i + 1] if links[i + 1 :] and _pooling(links[i + 1]) else None
+                fused = pool if reads(links[i + 2 :]) else None
                 kind = after(link, fused)
                 built.append(self.site(link, fused, self._takes_bytes(following[fused is not None :], kind), layer))
                 layer, now = None, Current(kind, still=False, owned=True)
             elif isinstance(link, ResidualLink):
-                built.append(self.residual(link, now))
-                now = Current(REAL, now.still, owned=True)
-            elif isinstance(link, PoolLink) and isinstance(link.pool, SpaceMean) and now.kind == SPIKES:
+                module, now = self.residual(link, now, following)
+                built.append(module)
+            elif isinstance(link, PoolLink) and isinstance(link.pool, SpaceMean) and now.kind in WHOLE:
                 built.append(SpikeMean(self.dtype))
                 now = Current(REAL, still=False, owned=True)
             else:
@@ -114,13 +121,12 @@ class Assembly:
         if isinstance(gate, Attention):
             self.gates[link.name] = gate
         if isinstance(link, OtherLink | LayerLink | NeuronLink):
-            self.rows.append(Row(link.name, now.kind, self._float(), "no inference form: runs as it is"))
-        kind = now.kind if isinstance(link, ShapeLink) else REAL
-        return Current(kind, now.still and alike, owned=isinstance(link, PoolLink))
+            self.rows.append(Row(link.name, now.kind, self._float(), _why_not(link)))
+        return Current(_kept(link, now.kind), now.still and alike, owned=isinstance(link, PoolLink), most=now.most)
 
     def in_integers(self, kind: str) -> bool:
         """Whether a layer that is fed `kind` is computed in integers."""
-        return self.precision != "float" and kind in (SPIKES, COUNTS) and integer.unavailable() is None
+        return self.precision != "float" and kind != REAL and integer.unavailable() is None
 
     def layer(self, link: LayerLink, kind: str, note: str = "") -> Layer:
         """A convolution with its batch norm, or a linear layer."""
@@ -165,22 +171,32 @@ class Assembly:
         window = pool.pool if isinstance(pool, PoolLink) else None
         return Site(link.name, link.neuron, gate, window, self.steps, as_bytes, layer)
 
-    def residual(self, link: ResidualLink, now: Current) -> nn.Module:
-        """Two branches; the last layer of the main one adds to the other's result piece by piece."""
-        real = Current(REAL, now.still, owned=False)
-        inner, last, _ = self._links(link.main, real)
-        shortcut, layer, _ = self._links(link.shortcut, real)
+    def residual(self, link: ResidualLink, now: Current, behind: Sequence[Link]) -> tuple[nn.Module, Current]:
+        """Two branches, and what comes out; the last layer of the main one adds to the other's result piece by piece.
+
+        Sums of two numbers of spikes are one, as long as a byte holds them.
+        """
+        entering = now._replace(kind=now.kind if now.kind in WHOLE else REAL, owned=False)
+        inner, last, main = self._links(link.main, entering, behind)
+        shortcut, layer, side = self._links(link.shortcut, entering, behind)
         if layer is not None:
             row = self.rows.pop()
             self.rows.append(row._replace(reason="the shortcut is analog"))
             shortcut.append(layer)
         other = shortcut if len(shortcut) else None
-        return Sum(inner, other) if last is None else InPlace(inner, last, other, now.owned)
+        if last is not None:
+            return InPlace(inner, last, other, now.owned), Current(REAL, now.still, owned=True)
+        most = main.most + side.most
+        whole = layer is None and main.kind in WHOLE and side.kind in WHOLE and most <= LARGEST_SUM
+        return Sum(inner, other, whole), Current(SUMS if whole else REAL, now.still, owned=True, most=most)
 
     def _takes_bytes(self, following: Sequence[Link], kind: str) -> bool:
         """Whether what comes next can read spikes held as bytes."""
         if following and isinstance(following[0], PoolLink) and isinstance(following[0].pool, SpaceMean):
             return True
+        if following and isinstance(following[0], ResidualLink) and self.in_integers(kind):
+            branches = following[0].main, following[0].shortcut
+            return all(self._takes_bytes([*branch, *following[1:]], kind) for branch in branches)
         return reads(following) and self.in_integers(kind)
 
 
@@ -188,6 +204,22 @@ def reads(following: Sequence[Link]) -> bool:
     """Whether the next link that computes is a layer that has an inference form."""
     computing = [link for link in following if not isinstance(link, ShapeLink)]
     return bool(computing) and isinstance(computing[0], LayerLink) and _has_form(computing[0])
+
+
+def _why_not(link: Link) -> str:
+    """Why a link has no inference form."""
+    if isinstance(link.module, TokenProduct):
+        return "products of spikes are whole numbers, exact in floats"
+    return "no inference form: runs as it is"
+
+
+def _kept(link: Link, kind: str) -> str:
+    """What comes out of a link without an inference form, for what goes in."""
+    if isinstance(link, ShapeLink):
+        return kind
+    largest = isinstance(link, PoolLink) and type(link.pool) is nn.MaxPool2d and not link.pool.return_indices
+    fired = isinstance(link.module, FiredGate) and kind == SPIKES
+    return kind if fired or (largest and kind in WHOLE) else REAL
 
 
 def after(link: NeuronLink, pool: Link | None) -> str:

@@ -69,7 +69,7 @@ class FloatConv(nn.Module):
 
 
 class SlicedConv(nn.Module):
-    """Convolution of bytes with a float weight in int8 slices: uint8 [N, C, H, W] -> float32, channels last.
+    """Convolution of spikes with a float weight in int8 slices: whole numbers [N, C, H, W] -> float32, channels last.
 
     Two slices of a 0/1 input are one convolution over twice the channels, x and 254 x against the finer and the
     coarser slice: their sum is taken in integers, and the output written once.
@@ -78,7 +78,7 @@ class SlicedConv(nn.Module):
         weight, bias: float64.
         stride, padding: of the convolution.
         slices: 1, 2 or 3.
-        binary: whether the input is 0 or 1 alone; counts of a few spikes otherwise.
+        binary: whether the input is 0 or 1 alone; numbers of spikes up to 255 otherwise.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class SlicedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         first, *rest = self.parts
+        x = x.to(torch.uint8)  # spikes that came by a module that works on floats
         y = first(_doubled(x) if self.doubled else x)
         for part in rest:
             y = part(x, y)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from saccade.engines.inference.layers import Layer
 from saccade.engines.inference.neuron import packed
 from saccade.engines.inference.site import spans
-from saccade.engines.inference.steps import Steps
+from saccade.engines.inference.steps import Steps, floats
 
 
 class InPlace(nn.Module):
@@ -36,6 +37,8 @@ class InPlace(nn.Module):
     def _add(self, fed: Tensor, stream: Tensor) -> Tensor:
         if len(stream) != len(fed):  # a static image that no neuron has seen yet
             stream = packed(stream.expand(len(fed), *stream.shape[1:]))
+        elif stream.dtype == torch.uint8:
+            stream = floats(stream)
         elif self.shortcut is None and not self.owned:
             stream = stream.clone()
         for first, last in spans(len(fed), self.last.numbers(fed)):
@@ -44,17 +47,24 @@ class InPlace(nn.Module):
 
 
 class Sum(nn.Module):
-    """shortcut(x) + main(x), where the main branch ends with no layer."""
+    """shortcut(x) + main(x), where the main branch ends with no layer.
 
-    def __init__(self, main: Steps, shortcut: Steps | None) -> None:
+    Args:
+        main, shortcut: the branches; None: x itself.
+        whole: whether both give numbers of spikes whose sum a byte holds.
+    """
+
+    def __init__(self, main: Steps, shortcut: Steps | None, whole: bool) -> None:
         super().__init__()
-        self.main, self.shortcut = main, shortcut
+        self.main, self.shortcut, self.whole = main, shortcut, whole
 
     def forward(self, x: Tensor) -> Tensor:
-        stream = x if self.shortcut is None else self.shortcut(x)
-        return stream + self.main(x)  # one of them may be one step that stands for all
+        return self._add(x if self.shortcut is None else self.shortcut(x), self.main(x))
 
     def step(self, x: Tensor, walk: Any) -> Tensor:
         """One step of a stream."""
-        main = self.main.step(x, walk)
-        return (x if self.shortcut is None else self.shortcut.step(x, walk)) + main
+        return self._add(x if self.shortcut is None else self.shortcut.step(x, walk), self.main.step(x, walk))
+
+    def _add(self, stream: Tensor, main: Tensor) -> Tensor:
+        """One of them may be one step that stands for all."""
+        return (stream if self.whole else floats(stream)) + main

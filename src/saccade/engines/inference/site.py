@@ -146,11 +146,11 @@ def _pieces(x: Tensor, layer: Layer | None, steps: int) -> Iterator[tuple[int, T
 
 
 class SpikeMean(nn.Module):
-    """Mean of spikes held as bytes over height and width: [T, B, C, H, W] uint8 -> [T, B, C] of `dtype`."""
+    """Mean of spikes or sums of spikes over height and width, from counts: [T, B, C, H, W] -> [T, B, C] of `dtype`."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
 
     def forward(self, spikes: Tensor) -> Tensor:
-        return spike_means(spikes).to(self.dtype).flatten(2)
+        return spike_means(spikes.to(torch.uint8)).to(self.dtype).flatten(2)

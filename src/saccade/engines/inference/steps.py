@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from saccade.chain import Link
+
+
+def floats(x: Tensor) -> Tensor:
+    """Spikes that are held as bytes as floats, anything else as it is."""
+    return x.float() if x.dtype == torch.uint8 else x
 
 
 class Steps(nn.Sequential):
@@ -36,15 +42,15 @@ class AllSteps(nn.Module):
 
 
 class AsItIs(nn.Module):
-    """A link that has no inference form."""
+    """A link that has no inference form. It is given floats, where spikes are held as bytes."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
         self.link, self.module = link, link.module
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.link(x)
+        return self.link(floats(x))
 
     def step(self, x: Tensor, walk: Any) -> Tensor:
         """One step, as in the network."""
-        return walk.link(self.link, x)
+        return walk.link(self.link, floats(x))

@@ -18,6 +18,7 @@ from saccade.ops.winograd.conv import (
     convolve,
     convolve_back,
     in_planes,
+    met,
     packs_weights,
     suits,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "convolve",
     "convolve_back",
     "in_planes",
+    "met",
     "packs_weights",
     "suits",
 ]

@@ -68,6 +68,42 @@ def in_planes(x: Tensor, weight: Tensor, per_pixel: int) -> bool:
     )
 
 
+def met(weight: Tensor, geometry: Geometry, size: Sequence[int]) -> tuple[Tensor, Geometry]:
+    """The part of a kernel [K, C, h, w] that meets any pixel of a frame of that size (H, W), and how it moves.
+
+    On a frame of one pixel, a 3 x 3 kernel meets it with its centre alone: the rest would be multiplied with padding.
+    """
+    taps, paddings = [], []
+    for n, k, s, p, d in zip(size, weight.shape[2:], *geometry[:3], strict=True):
+        last = (n + 2 * p - d * (k - 1) - 1) // s
+        first, end = max(0, -((last * s - p) // d)), min(k, (n - 1 + p) // d + 1)
+        padding = p - d * first
+        moves = first < end and padding >= 0 and (n + 2 * padding - d * (end - first - 1) - 1) // s == last
+        if not moves:  # no pixel is met, or the padding would differ from side to side
+            first, end, padding = 0, k, p
+        taps.append(slice(first, end))
+        paddings.append(padding)
+    if all(tap == slice(0, k) for tap, k in zip(taps, weight.shape[2:], strict=True)):
+        return weight, geometry
+    part = Part.apply(weight, (slice(None), slice(None), *taps))
+    return part, geometry._replace(padding=tuple(paddings))
+
+
+class Part(torch.autograd.Function):
+    """(x, slices) -> x[slices], dense; backward is one pass over memory, where autograd's own is one for each slice."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, part: tuple[slice, ...]) -> Tensor:
+        ctx.shape, ctx.part = x.shape, part
+        return x[part].contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        whole = grad.new_zeros(ctx.shape)
+        whole[ctx.part] = grad
+        return whole, None
+
+
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
     """torch.conv2d(x, weight, bias, stride, padding, dilation, groups), which autograd does not follow.
 

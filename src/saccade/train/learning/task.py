@@ -74,6 +74,8 @@ class LearningTask(LightningModule):
 
     #: what `measured` returns, as names of columns; "{part}" is "validation" or "test"
     columns: ClassVar[tuple[str, ...]]
+    #: the batch of the step that goes on
+    _x: Tensor | None
 
     def __init__(
         self,
@@ -178,6 +180,7 @@ class LearningTask(LightningModule):
             self._skipped_in_a_row = 0
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+        self._x = None  # it would take memory beside the next one
         if self.average is not None and (index + 1) % self.experiment.accumulate == 0:
             self.average.update_parameters(self.model)
 
@@ -216,7 +219,7 @@ class LearningTask(LightningModule):
         self._index, self._skipped_in_a_row = 0, 0
         self._loss_is_finite: bool = True
         self.looks: bool = True
-        self._x: Tensor | None = None
+        self._x = None
         self._loss: Tensor = torch.zeros((), dtype=torch.float64)
         self._samples = 0
 
@@ -235,7 +238,7 @@ class LearningTask(LightningModule):
             x: the batch, to find out later which layer made numbers that are not finite.
         """
         value, skips = loss.detach(), self.experiment.on_divergence == "skip"
-        self.looks = self.device.type == "cpu" or skips or index % GPU_STEPS == 0
+        self.looks = self.device.type == "cpu" or skips or (index // self.experiment.accumulate) % GPU_STEPS == 0
         self._index, self._x = index, x
         if index % self.experiment.accumulate == 0:
             self._loss_is_finite = True

@@ -120,12 +120,16 @@ def _explain(codes: Sequence[int | None], errors: Sequence[Path], folder: Path, 
 @contextmanager
 def _stopping(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     """Whatever ends this ends the processes; SIGTERM as Ctrl-C does."""
+    before = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: Any) -> None:
+        if callable(before):
+            before(number, frame)  # the command line's own: it keeps which signal it was
         raise KeyboardInterrupt
 
     on_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if on_main else None
+    if on_main:
+        signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
