@@ -201,7 +201,7 @@ class Tagged(Tensor):
 
 def refused() -> dict[str, tuple[Any, str]]:
     return {
-        "half": (torch.zeros(2, 3, dtype=torch.bfloat16), "bfloat16, not float32"),
+        "half": (torch.zeros(2, 3, dtype=torch.float16), "float16, not float32"),
         "meta": (torch.zeros(2, 3, device="meta"), "on meta"),
         "subclass": (torch.zeros(2, 3).as_subclass(Tagged), "Tagged"),
         "lazily negated": (torch.zeros(2, 3, dtype=torch.complex64).conj().imag, "plain dense"),

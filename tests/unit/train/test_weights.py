@@ -130,7 +130,7 @@ def test_a_card_that_leads_elsewhere_or_asks_for_too_much_is_refused_before_anyt
         ({"output_neuron": "no"}, "output_neuron='no', which must be true or false"),
         ({"input_size": "x"}, "input_size='x', which must be a list of 2 values"),
         ({"input_size": [8]}, r"input_size='\[8\]', which must be a list of 2 values"),
-        ({"input_size": ["a", "b"]}, "describes a network that cannot be built"),
+        ({"input_size": ["a", "b"]}, r"input_size is \(H, W\), two whole numbers"),
         ({"width": float("nan")}, "width=nan, more than the limit of 64"),
     ):
         (folder / "card.json").write_text(json.dumps({**card, "model": {**card["model"], **change}}))
