@@ -99,7 +99,7 @@ def equal(folder: Path) -> Iterator[dict[str, Any]]:
 
 def kills(folder: Path) -> Iterator[dict[str, Any]]:
     """Kill one of two processes at ten random moments; go on with two, and with one."""
-    words = ["train", "digits-dta", *TINY, "--epochs", "4", "--max-batches", "8", "--precision", "float64"]
+    words = ["train", "digits-dta", *TINY, "--epochs", "16", "--max-batches", "8", "--precision", "float64"]
     words += ["--sync-batchnorm", "--resume"]
     draw = random.Random(SEED)
     seconds = run([*words, "--devices", "2", "--run-dir", str(folder / "whole")])
@@ -136,7 +136,7 @@ def kills(folder: Path) -> Iterator[dict[str, Any]]:
                 "largest_difference_of_weights": difference(folder / "whole", there),
             }
         )
-        yield {"runs": rows, "epochs": 4, "seconds_undisturbed": round(seconds, 1)}
+        yield {"runs": rows, "epochs": 16, "seconds_undisturbed": round(seconds, 1)}
 
 
 def grid(folder: Path) -> Iterator[dict[str, Any]]:
