@@ -46,6 +46,7 @@ TINY = (
     *("--device", "cpu", "--mix", "mixup", "--ema-decay", "0.9", "--optimizer", "adamw", "--lr", "0.01"),
 )
 SEED = 2026
+EPOCHS = 8  # of a run whose processes are killed
 
 
 def run(words: list[str], threads: int = 1, check: bool = True) -> float:
@@ -99,13 +100,13 @@ def equal(folder: Path) -> Iterator[dict[str, Any]]:
 
 def kills(folder: Path) -> Iterator[dict[str, Any]]:
     """Kill one of two processes at ten random moments; go on with two, and with one."""
-    words = ["train", "digits-dta", *TINY, "--epochs", "16", "--max-batches", "8", "--precision", "float64"]
+    words = ["train", "digits-dta", *TINY, "--epochs", str(EPOCHS), "--max-batches", "8", "--precision", "float64"]
     words += ["--sync-batchnorm", "--resume"]
     draw = random.Random(SEED)
     seconds = run([*words, "--devices", "2", "--run-dir", str(folder / "whole")])
     rows = []
     for number in range(10):
-        devices = 2 if number < 5 else 1
+        devices = 1 + number % 2
         there = folder / str(number)
         parent = subprocess.Popen(
             [*SACCADE, *words, "--devices", "2", "--run-dir", str(there)],
@@ -115,7 +116,10 @@ def kills(folder: Path) -> Iterator[dict[str, Any]]:
             text=True,
         )
         children = wait_for(lambda parent=parent: children_of(parent.pid, 2))
-        time.sleep(draw.uniform(0, 0.8 * seconds))
+        after = draw.randrange(EPOCHS - 1)
+        while len(read_metrics(there)) < after:
+            time.sleep(0.05)
+        time.sleep(draw.uniform(0, seconds / EPOCHS))
         victim = draw.randrange(2)
         with suppress(ProcessLookupError):
             os.kill(children[victim], signal.SIGKILL)
@@ -136,7 +140,7 @@ def kills(folder: Path) -> Iterator[dict[str, Any]]:
                 "largest_difference_of_weights": difference(folder / "whole", there),
             }
         )
-        yield {"runs": rows, "epochs": 16, "seconds_undisturbed": round(seconds, 1)}
+        yield {"runs": rows, "epochs": EPOCHS, "seconds_undisturbed": round(seconds, 1)}
 
 
 def grid(folder: Path) -> Iterator[dict[str, Any]]:
