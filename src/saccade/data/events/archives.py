@@ -134,8 +134,8 @@ def _unpack(path: Path, folder: Path) -> None:
                 zip_file.extractall(temporary)  # leaves out ".." and absolute paths
         elif not hasattr(tarfile, "data_filter"):
             raise ValueError(
-                f"{path} cannot be unpacked: tarfile of this Python lets an archive write outside its folder. Take Python "
-                f"3.10.12, 3.11.4 or later, or unpack it yourself into {folder}."
+                f"{path} cannot be unpacked: tarfile of this Python lets an archive write outside its folder. Take "
+                f"Python 3.10.12, 3.11.4 or later, or unpack it yourself into {folder}."
             )
         else:
             with tarfile.open(path) as tar_file:
