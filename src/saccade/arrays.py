@@ -7,6 +7,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -43,16 +44,29 @@ def read_arrays(path: Path, most: int = MOST_ARRAY_BYTES) -> dict[str, np.ndarra
         raise FileError(path, f"it is no sound .npz archive ({brief(error)}).") from None
 
 
+def read_header(beginning: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Of an array's first `LONGEST_HEADER` bytes: its shape, whether columns come first, its type, where numbers begin.
+
+    Raises:
+        ValueError: there is no sound header.
+    """
+    file = io.BytesIO(beginning)
+    try:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        return *read(file), file.tell()
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+
+
 def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as file:
-        beginning = io.BytesIO(file.read(LONGEST_HEADER))
+        beginning = file.read(LONGEST_HEADER)
     try:
-        version = npy.read_magic(beginning)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, in_columns, dtype = read_header(beginning)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        shape, in_columns, dtype, start = read_header(beginning)
+    except ValueError as error:
         raise FileError(path, f"its array {brief(member.filename)!r} has no sound header ({brief(error)}).") from None
-    start, count = beginning.tell(), math.prod(shape)
+    count = math.prod(shape)
     if dtype.hasobject or min(shape, default=0) < 0 or member.file_size != start + count * dtype.itemsize:
         raise FileError(
             path, f"its array {brief(member.filename)!r} is not the {dtype} {list(shape)} that it claims to be."

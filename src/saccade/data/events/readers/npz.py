@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from saccade.arrays import LONGEST_HEADER, read_header
 from saccade.data.events.recording import Events, RecordingError, Size, check_events
 
 NAMES = ("t", "x", "y", "p")
@@ -27,7 +27,6 @@ FEW_EVENTS, EVENTS_PER_BYTE = 2**22, 8
 # Of the list of contents at the end of the archive; four arrays take less than 1,000.
 LONGEST_LIST = 2**16
 END_OF_LIST = struct.Struct("<4s4H2LH")
-LONGEST_HEADER = 10_240
 
 
 def read(path: Path, content: bytes, size: Size | None) -> Events:
@@ -80,13 +79,10 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> NDArr
 
 def _header(path: Path, name: str, beginning: bytes) -> tuple[int, np.dtype[Any], int]:
     """How many entries of which type an array has, and where they begin."""
-    data = io.BytesIO(beginning)
     try:
-        version = npy.read_magic(data)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read_header(data)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        shape, _, dtype, start = read_header(beginning)
+    except ValueError as error:
         raise RecordingError(path, f"its array {name} has no sound header ({error}).") from None
     if len(shape) != 1 or shape[0] < 0 or dtype.kind not in "iub":
         raise RecordingError(path, f"its array {name} is {dtype} of shape {shape}; one row of whole numbers is needed.")
-    return shape[0], dtype, data.tell()
+    return shape[0], dtype, start
