@@ -2,7 +2,7 @@
 
     python benchmarks/network.py [PART ...] [--rounds N] [--threads N] [--malloc default|kept]
 
-Parts: lif, modules, networks, binary (default: all four). Writes results/speed.json, with one entry per malloc
+Parts: lif, modules, networks, binary, peers (default: all five). Writes results/speed.json, with one entry per malloc
 setting; parts that were not asked for keep what they had.
 """
 
@@ -24,7 +24,7 @@ RESULT = Path(__file__).parent / "results" / "speed.json"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS[:4], metavar="PART")
+    parser.add_argument("parts", nargs="*", default=PARTS[:5], metavar="PART")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--malloc", choices=("default", "kept"), default="default")

@@ -72,6 +72,17 @@ def modules(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
                 yield (name, direction, way, *timed(row))
 
 
+def peers(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
+    """One network in every library."""
+    yield ("", "way", *COMPARED[:2], "peak MB")
+    entry = speed[malloc]["peers"]
+    for kind in ("training", "inference"):
+        for way, row in entry[kind].items():
+            yield (kind, way, *timed(row), peak(row))
+    for way, reason in entry["missing"].items():
+        yield ("", way, reason, "", "")
+
+
 def roofline(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
     """What the machine can do, before and after the run."""
     yield ("machine", "before", "after")
@@ -159,6 +170,7 @@ def sections() -> dict[str, Callable[[], str]]:
         "modules": of_speed(modules, "modules"),
         "networks": of_speed(networks, "networks"),
         "binary": of_speed(networks, "binary", "binary"),
+        "peers": of_speed(peers, "peers"),
         "scaling": of_file("scaling", scaling),
         "accuracy": of_file("deploy_accuracy", accuracy),
     }

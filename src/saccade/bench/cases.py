@@ -101,7 +101,7 @@ def inference(case: Case, way: str) -> Callable[[], Tensor]:
         run = plain(model).eval()
     elif way.startswith("deploy"):
         run = deploy(model, way.removeprefix("deploy "))
-    return torch.inference_mode()(partial(_mixed(run, way), x))
+    return torch.inference_mode()(partial(mixed(run, way), x))
 
 
 def training(case: Case, way: str) -> Callable[[], Tensor]:
@@ -110,10 +110,10 @@ def training(case: Case, way: str) -> Callable[[], Tensor]:
     model.set_grad_checkpointing(way == "saccade checkpointed")
     labels = torch.arange(case.batch) % model.num_classes
     run = plain(model) if way.startswith("plain") else model
-    return learning_step(run, x, labels, _mixed(run, way))
+    return learning_step(run, x, labels, mixed(run, way))
 
 
-def _mixed(run: Callable[[Tensor], Tensor], way: str) -> Callable[[Tensor], Tensor]:
+def mixed(run: Callable[[Tensor], Tensor], way: str) -> Callable[[Tensor], Tensor]:
     """A forward pass in the precision of a way, with an output in float32."""
     if way not in BFLOAT16:
         return run

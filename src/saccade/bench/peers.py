@@ -82,8 +82,13 @@ def find_peers(x: Tensor, names: tuple[str, ...] = tuple(PEERS)) -> tuple[dict[s
             trial = x[:, :1].detach().clone().requires_grad_()
             neuron(trial).sum().backward()
             running[name] = neuron
-        except ModuleNotFoundError as error:
-            missing[name] = f"not installed ({error.name})"
         except Exception as error:  # another library's failure is a row of the table, not the end of the run
-            missing[name] = f"fails here ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})"
+            missing[name] = reason(error)
     return running, missing
+
+
+def reason(error: Exception) -> str:
+    """Why another library has no row."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"not installed ({error.name})"
+    return f"fails here ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})"

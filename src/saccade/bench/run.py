@@ -14,11 +14,12 @@ from saccade.bench.cases import NETWORKS, SMALL
 from saccade.bench.module import measure_modules
 from saccade.bench.network import measure_network
 from saccade.bench.operation import measure_lif
+from saccade.bench.peer_network import SHAPE, measure_peers
 from saccade.bench.roofline import measure_roofline
 from saccade.bench.scaling import AXES, BASE, measure_scaling
 from saccade.errors import unknown_name
 
-PARTS = ("lif", "modules", "networks", "binary", "scaling")
+PARTS = ("lif", "modules", "networks", "binary", "peers", "scaling")
 ROUNDS, QUICK_ROUNDS = 7, 3
 
 
@@ -32,7 +33,7 @@ def run_benchmarks(
 
     Args:
         parts: of `PARTS`: the LIF neuron, a neuron with its gate, networks, networks whose gate keeps the spikes
-            binary, and how cost grows.
+            binary, a network beside the same one in other libraries, and how cost grows.
         rounds: of each comparison; in every round each competitor runs once.
         quick: tiny sizes, to see that everything runs; the figures mean little.
         say: told what comes next.
@@ -56,6 +57,7 @@ def run_benchmarks(
         "modules": lambda: measure_modules(rounds, shrink=4 if quick else 1),
         "networks": lambda: _networks(rounds, quick, roofline, say, "spikes"),
         "binary": lambda: _networks(rounds, quick, roofline, say, "current"),
+        "peers": lambda: measure_peers(rounds, memory=not quick, shape=(2, 2, 2, 8) if quick else SHAPE),
         "scaling": lambda: _scaling(quick),
     }
     for part in parts:

@@ -18,7 +18,8 @@ class BenchArguments:
     """What to measure, and how long."""
 
     parts: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[PART ...]")] = ()
-    """lif, modules, networks, binary (networks whose gate keeps spikes binary), scaling; default: all."""
+    """lif, modules, networks, binary (networks whose gate keeps spikes binary), peers (the same network in other
+    libraries), scaling; default: all."""
     rounds: int = 7
     """Rounds of every comparison; each competitor runs once in each."""
     threads: int | None = None
@@ -90,6 +91,8 @@ def comparisons(result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     found = [(f"LIF, {name}", result["lif"][name]) for name in ("tcja", "dta") if "lif" in result]
     for part, note in (("modules", ""), ("networks", ""), ("binary", ", gate on the current")):
         found += [(name + note, entry) for name, entry in result.get(part, {}).items()]
+    if "peers" in result:
+        found.append(("the same network in other libraries", result["peers"]))
     directions = ("forward", "forward+backward", "training", "inference")
     return [(title, {d: entry[d] for d in directions if d in entry}) for title, entry in found]
 

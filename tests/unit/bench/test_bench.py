@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from saccade.bench import module, peers
+from saccade.bench import module, peer_network, peers
 from saccade.bench.cases import INFERENCE, NETWORKS, SMALL, TRAINING, inference, multiply_adds, training
 from saccade.bench.memory import CLEAR_REFS, peak_memory, rise
 from saccade.bench.operation import measure_lif
@@ -82,6 +82,27 @@ def test_a_library_that_is_missing_is_a_row_and_not_an_error(monkeypatch):
     assert running == {}
     assert missing["snntorch"] == "not installed (snntorch)"
     assert missing["broken"].startswith("fails here (AttributeError")
+
+
+def test_other_libraries_run_the_same_network():
+    pytest.importorskip("spikingjelly", reason="SpikingJelly is not installed")
+    shape = (3, 2, 2, 8)
+    ours, theirs = (peer_network.build(way, shape).double() for way in ("saccade", "spikingjelly"))
+    theirs.load_state_dict({f"net.{name}": value for name, value in ours.state_dict().items()}, strict=False)
+    x = torch.randn(*shape, 8, dtype=torch.float64)
+    out = ours(x)
+    assert out.std() > 0
+    torch.testing.assert_close(theirs(x), out, rtol=0, atol=1e-9)
+
+
+def test_a_row_for_every_library(monkeypatch):
+    monkeypatch.setattr(peer_network, "PEERS", ("spikingjelly", "snntorch", "norse", "nobody"))
+    monkeypatch.setitem(peer_network.BUILDERS, "nobody", lambda shape: 1 / 0)
+    result = peer_network.measure_peers(2, memory=False, shape=(2, 2, 2, 8))
+    assert result["missing"]["nobody"].startswith("fails here (ZeroDivisionError")
+    for kind, ours in peer_network.KINDS.items():
+        there = {"spikingjelly", "snntorch", "norse"} - set(result["missing"])
+        assert set(result[kind]) == there | set(ours)
 
 
 def test_the_roofline_is_a_rate():
