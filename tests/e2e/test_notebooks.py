@@ -11,7 +11,7 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 #: what is seen at the end: how many tables and pictures, and some words
 SEEN: dict[str, tuple[int, int, list[str]]] = {
-    "ablation": (2, 1, ["attention=level", r"\begin{tabular}"]),
+    "ablation": (2, 1, ["level", r"\begin{tabular}"]),
     "events": (1, 1, ["100% of the events", "test accuracy"]),
     "first-steps": (5, 2, ["64 right", "of the answers are the same", "Energy per sample, mean of 64"]),
 }
