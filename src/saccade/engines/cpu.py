@@ -38,7 +38,7 @@ name = "cpu"
 LOWERED = {(torch.float32, torch.bfloat16), (torch.bfloat16, torch.bfloat16)}  # input and autocast's type
 LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
 #: numbers that a stretch's first convolution gives, below which the modules are faster in training (see `too_small`)
-ONE_STEP, FEW_STEPS = 1 << 18, 1 << 15
+ONE_STEP, FEW_STEPS = 1 << 19, 1 << 15
 FEW = 4
 
 
