@@ -13,6 +13,7 @@ from saccade.probe.energy import EnergyReport, measure_energy, relu_twin
 from saccade.probe.firing import LayerFiring, measure_firing, record_spikes
 from saccade.probe.gates import Gate, gate_effect, read_gates
 from saccade.probe.predictions import Predictions, predict
+from saccade.probe.summary import LayerSummary, Summary, summary
 
 __all__ = [
     "CAM",
@@ -23,7 +24,9 @@ __all__ = [
     "EnergyReport",
     "Gate",
     "LayerFiring",
+    "LayerSummary",
     "Predictions",
+    "Summary",
     "anytime",
     "cost_table",
     "count_operations",
@@ -38,5 +41,6 @@ __all__ = [
     "read_gates",
     "record_spikes",
     "relu_twin",
+    "summary",
     "upsample",
 ]
