@@ -9,7 +9,7 @@ from stand_in import BATCH, small, stand_in
 
 from saccade.data import CATALOG
 from saccade.recipes import get_recipe, list_recipes, papers_score, recipe, recipe_text
-from saccade.report.table import result_table
+from saccade.tables import result_table
 from saccade.train.check import check_experiment
 from saccade.train.run import train
 

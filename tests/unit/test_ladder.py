@@ -13,8 +13,8 @@ import saccade
 
 PACKAGE = Path(saccade.__file__).parent
 
-# the sentences for users; reading and writing files; how the CPU loops are compiled
-EVERYONE = {"arrays", "errors", "atomic", "compiled", "files", "plugins", "runs"}
+# the sentences for users; tables; reading and writing files; how the CPU loops are compiled
+EVERYONE = {"arrays", "errors", "atomic", "compiled", "files", "plugins", "runs", "tables"}
 LADDER = {
     "data": set(),
     "ops": set(),

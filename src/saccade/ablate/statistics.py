@@ -16,6 +16,7 @@ from typing import Any
 from saccade.ablate.grid import label as label_of
 from saccade.ablate.score import final_score, score_of
 from saccade.errors import require
+from saccade.tables import Rows
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -65,14 +66,30 @@ class Row:
     frechet: float | None
     comparison: Comparison | None
 
+    def cells(self) -> dict[str, str]:
+        """What a reader looks at first; `saccade.report.ablation` writes all of it."""
+        places, c = 4 if self.score == "reconstruction" else 2, self.comparison
+        interval = None if c is None or c.low is None or c.high is None else (c.low, c.high)
+        return {
+            "variant": self.label,
+            "seeds": str(len(self.seeds)),
+            "last epoch": f"{self.last_mean:.{places}f}",
+            "sd": "" if self.last_sd is None else f"{self.last_sd:.{places}f}",
+            "difference": "" if c is None else f"{c.mean:+.{places}f}",
+            "95 % interval": "" if interval is None else " to ".join(f"{bound:+.{places}f}" for bound in interval),
+            "p (Holm)": "" if c is None or c.p_holm is None else f"{c.p_holm:.3f}",
+            "parameters": f"{self.parameters:,}",
+            "energy, nJ": f"{self.energy_nj:,.0f}",
+        }
 
-def summarise(records: Records, labels: Sequence[str]) -> list[Row]:
+
+def summarise(records: Records, labels: Sequence[str]) -> Rows[Row]:
     """A row per label that has records, in the order of the labels; the first is the baseline of the comparisons."""
     groups = by_label(records, labels)
     baseline = groups.get(labels[0])
     compared = {label: compare(found, baseline) for label, found in groups.items() if baseline and label != labels[0]}
     corrected = holm(compared)
-    return [_row(label, found, corrected.get(label)) for label, found in groups.items()]
+    return Rows(_row(label, found, corrected.get(label)) for label, found in groups.items())
 
 
 def by_label(records: Records, labels: Sequence[str]) -> dict[str, Records]:

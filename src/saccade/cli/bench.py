@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> int:
 
 def tables(result: dict[str, Any]) -> str:
     """The medians as text."""
-    from saccade.report.table import format_table
+    from saccade.tables import format_table
 
     roofline = result["roofline"]
     rates = [

@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
         raise unknown_name("class to explain", arguments.explain, ("predicted", "true", "NUMBER"))
 
     from saccade.report.content import read_runs
-    from saccade.report.table import format_table
+    from saccade.tables import format_table
 
     rows = [probe_cam(open_run(path, arguments), arguments) for path in arguments.runs]
     header = ("run", "layer", "accuracy", "top deleted", "random deleted", "other's top deleted")

@@ -13,7 +13,7 @@ import tyro
 
 from saccade.cli.arguments import parse
 from saccade.errors import unknown_name
-from saccade.report.table import format_table
+from saccade.tables import format_table
 
 if TYPE_CHECKING:
     from saccade.data.events import FrameSpec

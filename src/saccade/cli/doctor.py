@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.cli.arguments import parse
-from saccade.report.table import format_table
+from saccade.tables import format_table
 
 
 @dataclass(kw_only=True)

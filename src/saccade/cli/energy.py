@@ -14,6 +14,7 @@ from saccade.runs import PROBE
 
 if TYPE_CHECKING:
     from saccade.probe import CostTable, EnergyReport, LayerFiring
+    from saccade.tables import Rows
 
 
 SAMPLES = 64
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     table = cost_table(arguments.table)
     for path in arguments.runs:
         report, layers = probe_energy(open_run(path, arguments), arguments.samples, table)
-        print(f"{path}\n\n{_layers(report)}\n\n{_sums(report)}\n\n{_firing(layers)}\n")
+        print(f"{path}\n\n{_layers(report)}\n\n{_sums(report)}\n\nSpikes per neuron and step\n{layers}\n")
         content = report.as_json()
         print(f"{content['formula']}\n{content['papers']['formula']}\nCosts: {table.source}.")
         print("\n".join(f"- {note}" for note in (*content["notes"], content["papers"]["note"])))
@@ -52,7 +53,7 @@ def main(words: Sequence[str]) -> int:
 
 def probe_energy(
     run: OpenRun, samples: int = SAMPLES, table: CostTable | None = None
-) -> tuple[EnergyReport, list[LayerFiring]]:
+) -> tuple[EnergyReport, Rows[LayerFiring]]:
     """Write one run's operations, energy, firing rates and rasters; default costs: those it was given before."""
     from saccade.probe import measure_energy, measure_firing, record_spikes
     from saccade.report.figures import raster_figure, raster_title, rates_figure
@@ -80,7 +81,7 @@ def costs_of(run: Path) -> CostTable:
 
 
 def _layers(report: EnergyReport) -> str:
-    from saccade.report.table import format_table
+    from saccade.tables import format_table
 
     keys = ("connections", "synops", "macs", "acs", "muls", "adds", "functions")
     rows = []
@@ -92,41 +93,6 @@ def _layers(report: EnergyReport) -> str:
 
 
 def _sums(report: EnergyReport) -> str:
-    from saccade.report.table import format_table
+    from saccade.tables import format_table
 
-    kinds = {"synapse": "convolutions, linear", "attention": "attention", "neuron": "neurons", "other": "pooling, sums"}
-    total, papers = report.energy_mj(), report.papers_energy_mj()
-    rows = [(text, f"{1e6 * report.energy_mj(kind):,.3f} nJ") for kind, text in kinds.items()]
-    rows += [
-        ("total", f"{1e6 * total:,.3f} nJ"),
-        ("total if no zero were multiplied", f"{1e6 * report.zero_skipping_energy_mj():,.3f} nJ"),
-        ("ReLU at T=1, no gates", f"{1e6 * report.relu_energy_mj():,.3f} nJ"),
-        ("ReLU / total", _times(report.relu_energy_mj(), total)),
-        ("by the papers' convention", f"{1e6 * papers:,.3f} nJ"),
-        ("ReLU by the papers' convention", f"{1e6 * report.papers_relu_energy_mj():,.3f} nJ"),
-        ("ReLU / total by the papers' convention", _times(report.papers_relu_energy_mj(), papers)),
-    ]
-    products = report.self_attention().values()
-    for text, key in (("as MACs", "energy_as_macs_mj"), ("as ANDs and counts", "energy_as_counts_mj")):
-        if products:
-            rows.append((f"products of self attention {text}", f"{1e6 * sum(o[key] for o in products):,.3f} nJ"))
-    return f"Energy per sample, mean of {report.samples}\n" + format_table(rows)
-
-
-def _times(relu: float, ours: float) -> str:
-    return f"{relu / ours:.3f}" if ours else "undefined"
-
-
-def _firing(layers: Sequence[LayerFiring]) -> str:
-    from saccade.report.table import format_table
-
-    rows = []
-    for layer in layers:
-        found = layer.summary()
-        steps = " ".join(f"{rate:.3f}" for rate in found["rate_per_step"])
-        rows.append(
-            (layer.layer, f"{layer.neurons:,}", f"{layer.rate:.4f}", str(found["dead"]), str(found["saturated"]), steps)
-        )
-    return "Spikes per neuron and step\n" + format_table(
-        rows, ("layer", "neurons", "rate", "never", "always", "by step")
-    )
+    return f"Energy per sample, mean of {report.samples}\n{format_table(report.rows())}"

@@ -13,7 +13,7 @@ from saccade.cli.arguments import check_count, parse
 from saccade.cli.inside import OpenRun
 from saccade.cli.own import open_experiment
 from saccade.errors import require
-from saccade.report.table import accuracy_text, format_table
+from saccade.tables import accuracy_text, format_table
 
 if TYPE_CHECKING:
     from saccade.data import BatchLoader

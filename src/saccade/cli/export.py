@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> int:
 
 def _to_nir(run: OpenRun, arguments: ExportArguments) -> str:
     from saccade.export import freeze_gates, leave_out_gates, nir
-    from saccade.report.table import accuracy_text, format_table
+    from saccade.tables import accuracy_text, format_table
 
     if arguments.step or arguments.extras or arguments.precision != "float":
         raise ValueError("--step, --extras and --precision are of ONNX: a NIR graph is one step, in floating point.")
@@ -87,7 +87,7 @@ def _to_onnx(run: OpenRun, arguments: ExportArguments) -> str:
     import torch
 
     from saccade.export import onnx
-    from saccade.report.table import format_table
+    from saccade.tables import format_table
 
     require("onnxruntime", "export")
     path = arguments.out or run.path / "model.onnx"
@@ -119,7 +119,7 @@ def _compared(model: object, file: OnnxFile, x: object) -> str:
 
     from saccade import deploy
     from saccade.bench.timing import interleave, summary
-    from saccade.report.table import format_table
+    from saccade.tables import format_table
 
     assert isinstance(model, torch.nn.Module)
     assert isinstance(x, torch.Tensor)

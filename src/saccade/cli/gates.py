@@ -12,6 +12,9 @@ from saccade.cli.inside import InsideArguments, OpenRun, open_run, parse_inside
 if TYPE_CHECKING:
     import numpy as np
 
+    from saccade.probe import Gate
+    from saccade.tables import Rows
+
 
 SAMPLES = 32
 
@@ -29,22 +32,17 @@ def main(words: Sequence[str]) -> int:
     arguments = parse_inside(GatesArguments, words, "gates", "The gates of the attention modules.")
     check_count("samples", arguments.samples)
 
-    from saccade.report.table import format_table
-
     for path in arguments.runs:
-        rows, effect = probe_gates(open_run(path, arguments), arguments.samples)
-        header = ("gate", "kind", "mean", "least", "greatest", "deviation", "time", "channel", "sample", "space")
-        print(
-            f"{path}: {format_table(rows, header) if rows else 'the network has no attention.'}".replace(": ", "\n", 1)
-        )
+        gates, effect = probe_gates(open_run(path, arguments), arguments.samples)
+        print(f"{path}\n{gates or 'the network has no attention.'}")
         print(effect)
         print("Deviation: standard deviation over mean, 0 for a gate that does nothing; then of means along one axis.")
         print(f"Matrices are in {path}/probe/gates.npz, numbers in gates.json, pictures in gate_*.png.\n")
     return 0
 
 
-def probe_gates(run: OpenRun, samples: int = SAMPLES) -> tuple[list[tuple[str, ...]], str]:
-    """Write one run's gates; returns the rows of the table and a sentence on their effect."""
+def probe_gates(run: OpenRun, samples: int = SAMPLES) -> tuple[Rows[Gate], str]:
+    """Write one run's gates; returns them and a sentence on their effect."""
     import torch
 
     from saccade.probe import gate_effect, read_gates
@@ -62,18 +60,9 @@ def probe_gates(run: OpenRun, samples: int = SAMPLES) -> tuple[list[tuple[str, .
         run.draw(f"gate_{i}", figure)
     numbers = [gate.summary() for gate in gates]
     run.store("gates", {"samples": samples, "gates": numbers, "effect": effect}, arrays)
-    rows = [
-        (
-            gate["layer"],
-            gate["kind"],
-            *(f"{gate[key]:.4f}" for key in ("mean", "min", "max", "deviation")),
-            *(f"{gate['deviation_by'][axis]:.4f}" for axis in ("time", "channel", "sample", "space")),
-        )
-        for gate in numbers
-    ]
     if effect is None:
-        return rows, "There are no answers that holding the gates could change."
-    return rows, (
+        return gates, "There are no answers that holding the gates could change."
+    return gates, (
         f"With every gate held at its mean, the outputs change by {effect['logits_changed']:.2%} of their size, and "
         f"{effect['predictions_changed']:.2%} of {samples} answers are others."
     )

@@ -14,7 +14,7 @@ from saccade.cli.arguments import check_count, parse
 from saccade.cli.own import open_experiment
 from saccade.errors import require
 from saccade.report.grid import save_grid
-from saccade.report.table import format_table
+from saccade.tables import format_table
 
 if TYPE_CHECKING:
     from saccade.data import BatchLoader

@@ -12,7 +12,7 @@ from saccade.cli.arguments import parse
 from saccade.cli.own import own_recipe
 from saccade.recipes import get_recipe, list_recipes, recipe_entry, recipe_text
 from saccade.recipes.registry import UNCHECKED
-from saccade.report.table import format_table
+from saccade.tables import format_table
 
 
 @dataclass

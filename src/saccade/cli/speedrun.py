@@ -12,7 +12,7 @@ import tyro
 from saccade.cli.arguments import parse
 from saccade.errors import unknown_name
 from saccade.recipes import get_recipe
-from saccade.report.table import format_table
+from saccade.tables import format_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
 from saccade.train.running.run_folder import default_run_dir

@@ -16,7 +16,7 @@ from saccade.errors import require
 from saccade.files import read_object
 from saccade.plugins import run_recorded
 from saccade.recipes import get_recipe, list_recipes, papers_score, recipe_text
-from saccade.report.table import result_table
+from saccade.tables import result_table
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment, from_dict
 from saccade.train.running.run_folder import RunFolder, default_run_dir, open_run

@@ -14,8 +14,8 @@ from saccade.engines import cpu, triton
 from saccade.engines.chained import Chained
 from saccade.engines.recompute import on_copies
 from saccade.engines.record import Ran, recorded
-from saccade.engines.rows import Rows
 from saccade.ops.plumbing import bfloat
+from saccade.tables import Rows
 
 
 class Explanation(NamedTuple):
@@ -27,7 +27,7 @@ class Explanation(NamedTuple):
     reason: str
 
 
-def explain(model: Chained, x: Tensor) -> Rows:
+def explain(model: Chained, x: Tensor) -> Rows[Explanation]:
     """Run a network once on x, in the mode that it is in, and say which engine took which links.
 
         print(saccade.explain(model, x))

@@ -10,11 +10,11 @@ from torch import nn
 
 from saccade.chain import Chain, LayerLink, NeuronLink, OtherLink, members
 from saccade.engines import Links
-from saccade.engines.rows import Rows
 from saccade.models.network import Classifier
 from saccade.models.spikingjelly import converted
 from saccade.nn.attention import Attention
 from saccade.nn.readout import VotingReadout
+from saccade.tables import Rows
 
 
 class Sequential(Classifier):
@@ -64,7 +64,7 @@ class Sequential(Classifier):
             input_size=input_size,
         )
         #: what became of modules of SpikingJelly's, as rows that print as a table
-        self.conversion = Rows()
+        self.conversion: Rows[Any] = Rows()
         for name, module in named.items():
             self.add_module(name, converted(module, name, self.conversion))
         _check_gates(self.chain, steps)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from saccade.chain import Chain, LayerLink, chain_of, members
 from saccade.chain.spikingjelly import Converter, in_mode_of, is_loaded, step_mode
 from saccade.engines import Chained, Links, Residual, run
-from saccade.engines.rows import Rows
+from saccade.tables import Rows
 
 if TYPE_CHECKING:
     from saccade.models.sequential import Sequential

@@ -16,6 +16,7 @@ from saccade.probe.costs import FLOAT32, CostTable
 from saccade.probe.counting import KINDS, Count, LayerOperations, count_operations
 from saccade.probe.hooks import batch_size
 from saccade.probe.rules import Operations
+from saccade.tables import html_table
 
 FORMULA = (
     "energy = {mac_pj:g} pJ x MACs + {ac_pj:g} pJ x ACs + {mul_pj:g} pJ x multiplications + {add_pj:g} pJ x additions "
@@ -33,6 +34,13 @@ NOTES = (
     "Arithmetic alone: no memory and no communication, which can cost more than all of it.",
     "ReLU at T=1: the same network with a ReLU for every neuron, without gates, on one image (the mean of the frames).",
 )
+#: what energy is spent on, by kind of layer
+SPENT_ON = {
+    "synapse": "convolutions, linear",
+    "attention": "attention",
+    "neuron": "neurons",
+    "other": "pooling, sums",
+}
 PAPERS_FORMULA = (
     "by the papers: {mac_pj:g} pJ x products of the first layer + {ac_pj:g} pJ x share of inputs that are not zero x "
     "products of every other layer; ReLU: {mac_pj:g} pJ x products of all layers"
@@ -108,6 +116,33 @@ class EnergyReport:
             }
             for name, o in self.network.self_attention.items()
         }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Energies per sample in words: what for, and how much."""
+        total, relu = self.energy_mj(), self.relu_energy_mj()
+        papers, papers_relu = self.papers_energy_mj(), self.papers_relu_energy_mj()
+        products = self.self_attention().values()
+        as_macs, as_counts = (sum(o[f"energy_as_{way}_mj"] for o in products) for way in ("macs", "counts"))
+        return [
+            *((text, _nanojoule(self.energy_mj(kind))) for kind, text in SPENT_ON.items()),
+            ("total", _nanojoule(total)),
+            ("total if no zero were multiplied", _nanojoule(self.zero_skipping_energy_mj())),
+            ("ReLU at T=1, no gates", _nanojoule(relu)),
+            ("ReLU / total", _times(relu, total)),
+            ("by the papers' convention", _nanojoule(papers)),
+            ("ReLU by the papers' convention", _nanojoule(papers_relu)),
+            ("ReLU / total by the papers' convention", _times(papers_relu, papers)),
+            *([("products of self attention as MACs", _nanojoule(as_macs))] if products else []),
+            *([("products of self attention as ANDs and counts", _nanojoule(as_counts))] if products else []),
+        ]
+
+    def _repr_html_(self) -> str:
+        formula = FORMULA.format(**asdict(self.table))
+        return html_table(
+            self.rows(),
+            caption=f"Energy per sample, mean of {self.samples}",
+            note=f"{formula}. Costs: {self.table.source}.",
+        )
 
     def _synapses(self, count: Count) -> list[LayerOperations]:
         return [layer for layer in count.layers if layer.kind == "synapse"]
@@ -190,6 +225,14 @@ def relu_twin(model: SpikingNetwork) -> SpikingNetwork:
             if isinstance(child, Neuron):
                 setattr(module, name, nn.ReLU())
     return twin
+
+
+def _nanojoule(mj: float) -> str:
+    return f"{1e6 * mj:,.3f} nJ"
+
+
+def _times(relu_mj: float, mj: float) -> str:
+    return f"{relu_mj / mj:.3f}" if mj else "undefined"
 
 
 def _zero_macs(o: Operations) -> int:

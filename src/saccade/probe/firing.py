@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from saccade.models.network import SpikingNetwork
 from saccade.nn.neuron import neurons_of
 from saccade.probe.hooks import device_of, probed
+from saccade.tables import Rows
 
 
 @dataclass
@@ -59,6 +60,18 @@ class LayerFiring:
         """The rate of every neuron, in the layer's shape."""
         return self.spikes / self.chances
 
+    def cells(self) -> dict[str, str]:
+        """A row of a table; "by step" holds the rates of the steps."""
+        found = self.summary()
+        return {
+            "layer": self.layer,
+            "neurons": f"{self.neurons:,}",
+            "rate": f"{self.rate:.4f}",
+            "never": str(found["dead"]),
+            "always": str(found["saturated"]),
+            "by step": " ".join(f"{rate:.3f}" for rate in found["rate_per_step"]),
+        }
+
     def summary(self) -> dict[str, Any]:
         """Numbers as JSON: a dead neuron never fired in all samples and steps, a saturated one always did."""
         share, edges = torch.histogram(self.rates().flatten().double(), bins=20, range=(0.0, 1.0))
@@ -75,7 +88,7 @@ class LayerFiring:
 
 
 @torch.no_grad()
-def measure_firing(model: SpikingNetwork, batches: Iterable[Tensor]) -> list[LayerFiring]:
+def measure_firing(model: SpikingNetwork, batches: Iterable[Tensor]) -> Rows[LayerFiring]:
     """Count the spikes of every layer of neurons, in the order in which they run.
 
     Args:
@@ -95,7 +108,7 @@ def measure_firing(model: SpikingNetwork, batches: Iterable[Tensor]) -> list[Lay
             handles.append(module.register_forward_hook(counter(name)))
         for x in batches:
             model(x.to(device_of(model)))
-    return list(layers.values())
+    return Rows(layers.values())
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from saccade.models.network import SpikingNetwork
 from saccade.nn.attention import Attention, NoAttention
 from saccade.probe.hooks import probed
+from saccade.tables import Rows
 
 #: axes of [T, B, C, H, W] by name
 AXES = {"time": (0,), "sample": (1,), "channel": (2,), "space": (3, 4)}
@@ -78,6 +79,17 @@ class Gate:
             "deviation_by": self.deviation_by(),
         }
 
+    def cells(self) -> dict[str, str]:
+        """A row of a table; deviations along single axes by the names of the axes."""
+        found = self.summary()
+        numbers = {"mean": "mean", "least": "min", "greatest": "max", "deviation": "deviation"}
+        return {
+            "gate": self.layer,
+            "kind": self.kind,
+            **{title: f"{found[key]:.4f}" for title, key in numbers.items()},
+            **{axis: f"{found['deviation_by'][axis]:.4f}" for axis in ("time", "channel", "sample", "space")},
+        }
+
     def _of(self, sample: int | None) -> Tensor:
         if sample is None or self.values.shape[1] == 1:
             return self.values
@@ -85,14 +97,14 @@ class Gate:
 
 
 @torch.no_grad()
-def read_gates(model: SpikingNetwork, x: Tensor) -> list[Gate]:
+def read_gates(model: SpikingNetwork, x: Tensor) -> Rows[Gate]:
     """The gates of a forward pass, in the order of the network; places without attention are left out.
 
     Args:
         model: mode and hooks are as before afterwards.
         x: images [B, C, H, W] or a sequence [T, B, C, H, W].
     """
-    found: list[Gate] = []
+    found: Rows[Gate] = Rows()
 
     def reader(name: str) -> Any:
         def read(module: Attention, inputs: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: Tensor) -> None:

@@ -18,6 +18,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from saccade import ops
 from saccade.nn.synchronised import synchronise_norms
 from saccade.nn.together import agreed
+from saccade.tables import RunResult
 from saccade.train.build import Loaders, build_loaders, build_model, check_names, generates
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
@@ -46,7 +47,7 @@ def train(
     resume: bool = False,
     paper: Mapping[str, Any] | None = None,
     after_epoch: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Train a network as an experiment says, score it on the test set and save it.
 
     The result is that of the last epoch: no epoch is chosen by its score. On a CPU a run that was killed at any moment
@@ -107,7 +108,7 @@ class _Order:
         return folder
 
 
-def _launched(order: _Order) -> dict[str, Any]:
+def _launched(order: _Order) -> RunResult:
     """The same by processes of its own."""
     if order.after_epoch is not None:
         raise ValueError("after_epoch is called in the process that trains, and devices or nodes start others.")
@@ -115,14 +116,14 @@ def _launched(order: _Order) -> dict[str, Any]:
     check_names(order.experiment)
     if not folder.is_finished(order.experiment):
         launch(order.experiment, folder.path, order.resume, order.paper)
-    return {**(folder.read_result() or {}), "run_dir": str(folder.path)}
+    return RunResult(folder.read_result() or {}, run_dir=str(folder.path))
 
 
-def _train(order: _Order, world: World, machine: Machine) -> dict[str, Any]:
+def _train(order: _Order, world: World, machine: Machine) -> RunResult:
     experiment = order.experiment
     folder = RunFolder(agreed(order.open().path if world.writes else Path()))
     if agreed(folder.is_finished(experiment)):
-        return {**(folder.read_result() or {}), "run_dir": str(folder.path)} if world.writes else {}
+        return RunResult(folder.read_result() or {}, run_dir=str(folder.path)) if world.writes else RunResult()
 
     check_names(experiment)
     loaders = build_loaders(experiment, machine.device)
@@ -149,7 +150,7 @@ def _fit(
     loaders: Loaders,
     world: World,
     machine: Machine,
-) -> dict[str, Any]:
+) -> RunResult:
     """Train the task and score it, in a folder that no other process writes to."""
     experiment, nothing = order.experiment, (None, 0, None)
     if world.writes:
@@ -173,7 +174,7 @@ def _fit(
             checkpoint, done, otherwise = _where_it_stands(folder, experiment)
     leave()
     if not world.writes:
-        return {}
+        return RunResult()
     report = task.test(loaders.test, machine, history.rows)
     network, steps = task.scored_model, task.steps_per_epoch
     shared = described(experiment, world.processes, world.nodes)

@@ -263,3 +263,14 @@ def test_unknown_tables():
 def test_a_plain_module_is_refused_in_a_sentence():
     with pytest.raises(ValueError, match=r"takes a network of saccade, .* not a Sequential"):
         measure_energy(nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU()), torch.rand(4, 2, 2, 8, 8))
+
+
+def test_a_notebook_shows_the_energies(small):
+    model = small(nn.Conv2d(2, 3, 3), 27, num_classes=2, steps=2, in_channels=2)
+    report = measure_energy(model, torch.ones(1, 2, 5, 5, dtype=torch.float64))
+    rows = dict(report.rows())
+    assert rows["total"] == f"{1e6 * report.energy_mj():,.3f} nJ"
+    assert "products of self attention as MACs" not in rows
+    html = report._repr_html_()
+    assert all(f">{what}</td>" in html and f">{much}</td>" in html for what, much in rows.items() if "'" not in what)
+    assert "Horowitz" in html

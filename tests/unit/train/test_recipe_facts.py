@@ -13,7 +13,7 @@ from saccade.data import DataInfo, DataRequest, load_data
 from saccade.data.events import EVENT_SETS
 from saccade.recipes import Reported, get_recipe, list_recipes, papers_score, recipe_entry, recipe_text
 from saccade.recipes.registry import UNCHECKED
-from saccade.report.table import paper_text
+from saccade.tables import paper_text
 from saccade.train.build import build_model, input_size
 from saccade.train.config import Experiment
 

@@ -17,11 +17,11 @@ from saccade.engines.inference.layers import FloatConv, Layer, OnFeatures, OnFra
 from saccade.engines.inference.residual import InPlace, Sum
 from saccade.engines.inference.site import Site, SpikeMean
 from saccade.engines.inference.steps import AllSteps, AsItIs, Steps
-from saccade.engines.rows import Rows
 from saccade.nn.attention import Attention
 from saccade.nn.folding import TimeFolded
 from saccade.nn.self_attention import FiredGate, TokenProduct
 from saccade.nn.shape import SpaceMean
+from saccade.tables import Rows
 
 #: what a layer may be fed
 REAL, SPIKES, COUNTS, SUMS = "real numbers", "spikes", "spikes per window", "sums of spikes"
@@ -63,7 +63,7 @@ class Assembly:
     steps: int
     dtype: torch.dtype
     precision: str
-    rows: Rows = field(default_factory=Rows)
+    rows: Rows[Row] = field(default_factory=Rows)
     gates: dict[str, Attention] = field(default_factory=dict)
 
     def assemble(self, chain: Chain) -> Steps:

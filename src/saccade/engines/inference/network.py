@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from saccade.engines.chained import Chained
-from saccade.engines.inference.assemble import SLICES, Assembly
+from saccade.engines.inference.assemble import SLICES, Assembly, Row
 from saccade.engines.inference.steps import Steps
-from saccade.engines.rows import Rows
 from saccade.errors import unknown_name
 from saccade.nn.attention import Attention
+from saccade.tables import Rows
 
 
 class Deployed(nn.Module):
@@ -40,7 +40,7 @@ class Deployed(nn.Module):
         """The gates by the names of their neurons."""
         return self._gates
 
-    def summary(self) -> Rows:
+    def summary(self) -> Rows[Row]:
         """One row per layer and gate: (layer, input, precision, reason). Print it to see a table."""
         return self._rows
 

@@ -11,8 +11,8 @@ from saccade.report import words
 from saccade.report.blocks import Block, Items, Missing, Table, Text
 from saccade.report.content import Run
 from saccade.report.sections.parts import by_run, listed, prefix
-from saccade.report.table import paper_text
 from saccade.runs import CONFIG, RESULT
+from saccade.tables import paper_text
 
 
 def summary_section(runs: Sequence[Run]) -> list[Block]:

@@ -13,6 +13,7 @@ from saccade.data import DataInfo
 from saccade.files import object_text, sha256_of, write_object
 from saccade.models.network import SpikingNetwork
 from saccade.models.weights import save_weights
+from saccade.tables import RunResult
 from saccade.train.config import Experiment
 from saccade.train.device import Machine
 from saccade.train.learning.task import FinalScores
@@ -32,7 +33,7 @@ def finish(
     steps_per_epoch: int,
     paper: Mapping[str, Any] | None,
     shared: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> RunResult:
     """Write weights.safetensors, card.json, the hashes of all and, last, result.json: then the run is finished."""
     origin = {
         "seed": experiment.seed,
@@ -84,4 +85,4 @@ def finish(
     files[folder.result.name] = hashlib.sha256(text.encode()).hexdigest()
     write_object(folder.checksums, {"sha256": files})
     write_text(folder.result, text)  # last: it marks the run as finished
-    return {**result, "run_dir": str(folder.path)}
+    return RunResult(result, run_dir=str(folder.path))
