@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import zip_longest
 from types import MappingProxyType
@@ -15,15 +15,13 @@ R = TypeVar("R")
 GAP = "  "
 #: a column of text is not made narrower than this, if its words allow it; other columns then go below
 NARROW = 16
-#: where a line may end: behind a blank, and in names and paths before the word behind a dot, slash or underscore
+#: where a name or path that is longer than a line may be broken: behind a dot, slash or underscore
 BREAKS = re.compile(r"(?<=\s)|(?<=[./_])(?=[A-Za-z])")
 UNLIMITED = 1 << 16
 NUMBER = re.compile(r"([+-]?[\d,]*\.?\d+(%|[kMGT])?)?")
 
 
-def format_table(
-    rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, width: int | None = None
-) -> str:
+def format_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, width: int | None = None) -> str:
     """Rows of cells as lines of aligned columns; numbers stand to the right, in columns that hold nothing else.
 
     In a table that is too wide, cells have several lines, which end between words; columns that find no place even so
@@ -44,9 +42,9 @@ def format_table(
     return "\n\n".join(_block(block, widths, header is not None) for block, widths in blocks)
 
 
-def terminal_width() -> int:
+def terminal_width(otherwise: int = UNLIMITED) -> int:
     """Columns of the terminal, or as COLUMNS says; where there is neither, as many as it takes."""
-    return shutil.get_terminal_size((UNLIMITED, 24)).columns
+    return shutil.get_terminal_size((otherwise, 24)).columns
 
 
 def fold(text: str, width: int | None = None) -> str:
@@ -103,11 +101,17 @@ def _block(block: list[_Column], widths: list[int], has_header: bool) -> str:
     return "\n".join(lines)
 
 
+def _pieces(text: str, width: int) -> Iterator[str]:
+    """Words with the blank behind them; in pieces if they are longer than a line."""
+    for word in re.split(r"(?<=\s)", text):
+        yield from BREAKS.split(word) if len(word.rstrip()) > width else [word]
+
+
 def _folded(text: str, width: int) -> list[str]:
     """Lines of at most that width, where words allow it; further lines are indented as the first."""
     indent = " " * (len(text) - len(text.lstrip()))
     lines = [indent]
-    for piece in BREAKS.split(text.lstrip()):
+    for piece in _pieces(text.lstrip(), width - len(indent)):
         if len((lines[-1] + piece).rstrip()) > width and lines[-1].strip():
             lines.append(indent)
         lines[-1] += piece

@@ -213,7 +213,7 @@ VERBS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
 
 def _help() -> str:
     lines = [f"  {verb:8} {text}" for verb, (_, text) in VERBS.items()]
-    return "\n".join(["usage: saccade data COMMAND [ARGUMENTS]    saccade data COMMAND --help", "", *lines])
+    return "\n".join(["usage: saccade data COMMAND [ARGUMENTS]", "", *lines, "", "More: saccade data COMMAND --help"])
 
 
 def _list_caches(name: str, root: Path) -> None:

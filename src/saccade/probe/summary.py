@@ -133,8 +133,8 @@ def summary(model: SpikingNetwork, x: Tensor, table: CostTable = FLOAT32) -> Sum
     """
     if not isinstance(model, SpikingNetwork):
         raise ValueError(
-            f"summary takes a network of saccade, which knows its time steps, not a {type(model).__name__}. Make one of "
-            "its modules with saccade.Sequential, or of a network of SpikingJelly with saccade.from_spikingjelly."
+            f"summary takes a network of saccade, which knows its time steps, not a {type(model).__name__}. Make one "
+            "of its modules with saccade.Sequential, or of a network of SpikingJelly with saccade.from_spikingjelly."
         )
     T, B, *shape = _checked(model, x).shape
     parts = parts_of(model)

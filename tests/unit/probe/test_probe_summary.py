@@ -1,4 +1,4 @@
-"""The summary of a network: against hand counts, the energy report, and what it says of modules that it does not know."""
+"""The summary of a network: against hand counts and the energy report, and what it says of unknown modules."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_shapes_parameters_and_operations_by_hand():
     found = saccade.summary(net, torch.ones(1, 2, 4, 4))
     rows = {row.layer: row for row in found.rows}
     assert list(rows) == ["0", "2", "3", "4", "5"]
-    conv, neuron, pool, flat, linear = rows.values()
+    conv, neuron, _, _, linear = rows.values()
     assert [row.kind for row in rows.values()] == ["Conv2d 3x3 BN", "LIF", "MaxPool2d", "Flatten", "Linear"]
     assert [row.output for row in rows.values()] == [(3, 4, 4), (3, 4, 4), (3, 2, 2), (12,), (5,)]
     assert (conv.parameters, linear.parameters, neuron.parameters) == (2 * 3 * 9 + 6, 65, 0)
@@ -126,7 +126,10 @@ def test_networks_of_spikingjelly():
         (torch.rand(2, 3, 4, 4), "built for in_channels=2 but the input"),
         (torch.rand(3, 1, 2, 4, 4), "built for steps=2 but the input has 3 steps"),
         (torch.rand(2, 4, 4), "takes images"),
-        (torch.rand(2, 1, 2, 6, 6), r"does not take an input \[2, 1, 2, 6, 6\] of torch.float32 on cpu at 3 \(Linear\)"),
+        (
+            torch.rand(2, 1, 2, 6, 6),
+            r"does not take an input \[2, 1, 2, 6, 6\] of torch.float32 on cpu at 3 \(Linear\)",
+        ),
         (torch.ones(2, 1, 2, 4, 4, dtype=torch.uint8), "not a tensor of torch.uint8"),
         (torch.rand(2, 0, 2, 4, 4), "at least one sample"),
         ([1, 2], "not a list"),
