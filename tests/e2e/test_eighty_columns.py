@@ -85,7 +85,7 @@ def fits(text: str, path: Path) -> list[str]:
         ["eval"],
         ["energy", "--samples", "4"],
         ["gates", "--samples", "4"],
-        ["cam", "--samples", "0", "1"],
+        ["cam", "--indices", "0", "1", "--deletion-samples", "0"],
         ["export", "--samples", "2"],
         ["check"],
     ],
@@ -100,20 +100,21 @@ def test_tables_about_a_run_fit(shown, run_dir, words):
 def test_lists_fit_and_break_no_word(shown, words):
     narrow, wide = shown(words, 80), shown(words, 10_000)
     assert fits(narrow, Path.cwd()) == []
-    dashes = ("-", "paper", "recipe")
-    assert {w for w in wide.split() if not w.startswith(dashes)} <= {*narrow.split(), *narrow.replace("\n", "").split()}
+    words = {word for word in wide.split() if word.strip("-") and "_" not in word}  # long names may be broken there
+    assert words <= set(narrow.split())
 
 
 def test_tables_of_measurements_fit(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = json.loads((ROOT / "benchmarks" / "results" / "speed.json").read_text())
-    assert [line for line in tables(result).splitlines() if len(line) > 80] == []
+    assert [line for line in tables(result["default"]).splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completion_knows_verbs_options_and_names(shown, shell):
     script = shown(["--print-completion", shell], 80)
-    for word in ("ablate", "--grad-checkpointing", "digits-dta", "bfloat16", "tcja", "prepare"):
+    options = ("--grad-checkpointing", "digits-dta", "bfloat16", "tcja")  # shtab has none below a verb for tcsh
+    for word in ("ablate", "push", "prepare", *(options if shell != "tcsh" else ())):
         assert word in script, word
 
 

@@ -28,7 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cam": ("saccade.cli.cam:main", "draw Grad-CAM step by step, and test whether what it shows matters"),
     "gates": ("saccade.cli.gates:main", "show the gates, and how far they are from doing nothing"),
     "energy": ("saccade.cli.energy:main", "count operations and energy from real spikes; firing rates"),
-    "report": ("saccade.cli.report:main", "make one page about a run, or comparing several"),
+    "report": ("saccade.cli.report:main", "make one page about a run, several, or an ablation"),
     "export": ("saccade.cli.export:main", "write a network as ONNX or NIR, for other programs and hardware"),
     "push": ("saccade.cli.push:main", "put a run's weights on the Hugging Face hub, with a model card"),
     "demo": ("saccade.cli.demo:main", "show networks at work in the browser, on digits that you draw"),

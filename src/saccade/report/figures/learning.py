@@ -43,6 +43,30 @@ def learning_curves(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
 
 
 @styled
+def epochs_figure(curves: Mapping[str, Sequence[float]], score: str, shares: bool) -> Figure:
+    """A score after every epoch, one line per variant.
+
+    Args:
+        curves: variant -> values.
+        score: what they are, for the axis.
+        shares: they lie from 0 to 1 and are written as per cent.
+    """
+    figure, axes = new_figure(WIDTH, 3.0 + 0.18 * (len(curves) // 2))
+    axis = axes[0, 0]
+    for i, (name, values) in enumerate(curves.items()):
+        style = ("-", "--", ":")[i // len(SERIES) % 3]
+        axis.plot(range(1, len(values) + 1), values, style, color=SERIES[i % len(SERIES)], label=name)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(score)
+    if shares:
+        percent(axis.yaxis)
+    _whole_numbers(axis)
+    axis.grid(True, axis="y")
+    figure.legend(fontsize=8.5, ncols=2, loc="outside lower center")
+    return figure
+
+
+@styled
 def steps_curve(runs: Mapping[str, Sequence[float]]) -> Figure:
     """Accuracy when the answers of the first 1, 2, ..., T steps are averaged; one line per run."""
     figure, axes = new_figure(WIDTH, 2.7)
