@@ -97,6 +97,23 @@ def test_a_one_is_drawn_with_the_mouse_and_with_keys(chromium, address):
     assert drawn > 200
 
 
+def test_the_webcam_is_an_event_camera_until_it_is_switched_off(chromium, address):
+    open_page(chromium, address)
+    button = chromium.find_element("id", "webcam")
+    button.click()
+    wait(chromium, "return document.getElementById('status').textContent.includes('of the webcam')")
+    assert button.get_attribute("aria-pressed") == "true"
+    events = "return [...document.querySelectorAll('#events canvas')].map(c => c.getAttribute('aria-label'))"
+    wait(chromium, f"{events.replace('return', 'return !')}.every(label => label.endsWith(': 0'))")  # something moves
+    assert len(chromium.execute_script(events)) == 5
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert chromium.execute_script("return document.getElementById('video').srcObject.active") is False
+    samples = chromium.find_elements("css selector", "#samples button")
+    samples[4].click()
+    wait(chromium, "return document.getElementById('status').textContent.includes('sample of class 2')")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_everybody_can_use_it(chromium, axe, address, width, theme):

@@ -96,6 +96,7 @@ async function run() {
     state.answers = [];
     for (const network of state.networks) state.answers.push(await answer(network, counts));
     show();
+    performance.mark("answered");
   } while (state.again);
   state.busy = false;
 }
