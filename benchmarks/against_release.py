@@ -3,8 +3,8 @@
     git worktree add /somewhere COMMIT
     python benchmarks/against_release.py /somewhere [--rounds N] [--threads N] [--malloc default|kept] [--only TEXT]
 
-Both trees are imported side by side, each with modules of its own, and every row of `saccade bench` is built by each
-from its own code with the same seed; the two take turns. Writes results/against_release.json.
+Both trees are imported side by side, each with modules of its own, and every row that the earlier one's `saccade bench`
+has is built by each from its own code with the same seed; the two take turns. Writes results/against_release.json.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def cases(cases: Any) -> dict[str, Any]:
     return {**cases.NETWORKS, **small}
 
 
-def rows(only: str) -> Iterator[tuple[str, Callable[[Any], Callable[[], object]]]]:
-    """The name of every row, and what builds it from a tree's `saccade.bench.cases`."""
-    from saccade.bench import cases as own
-
-    for name in cases(own):
-        for kind, ways in (("training", own.TRAINING[1:]), ("inference", own.INFERENCE[1:])):
+def rows(release: Tree, only: str) -> Iterator[tuple[str, Callable[[Any], Callable[[], object]]]]:
+    """The name of every row that the release has, and what builds it from a tree's `saccade.bench.cases`."""
+    with release.entered():
+        had = importlib.import_module("saccade.bench.cases")
+    for name in cases(had):
+        for kind, ways in (("training", had.TRAINING[1:]), ("inference", had.INFERENCE[1:])):
             for way in ways:
                 if only in f"{name}: {kind}, {way}":
                     yield f"{name}: {kind}, {way}", lambda c, n=name, k=kind, w=way: getattr(c, k)(cases(c)[n], w)
@@ -126,7 +126,7 @@ def main() -> None:
     results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     entry = results.setdefault(arguments.malloc, {"rows": {}})
     entry.update(release=before.commit, rounds=arguments.rounds, **timing.environment(torch.device("cpu")))
-    for name, build in rows(arguments.only):
+    for name, build in rows(before, arguments.only):
         competitors = {"release": before.call(build), "now": now.call(build)}
         times = timing.interleave(competitors, arguments.rounds)
         entry["rows"][name] = timing.summary(times, "release")

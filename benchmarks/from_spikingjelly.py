@@ -5,8 +5,9 @@
 
 A training step is forward, cross-entropy of the mean over steps, backward; SpikingJelly's reset follows where it is
 needed. Inference is evaluation without gradients, of ours the deployed network. The same weights, the same input;
-`compiled` is SpikingJelly's network under `torch.compile`. Times are interleaved, memory is what the resident memory
-rises by during a call, in a process of its own. Writes results/spikingjelly.json.
+`compiled` is SpikingJelly's network under `torch.compile`, `bfloat16` a step under torch.autocast, where the processor
+multiplies bfloat16. Times are interleaved, memory is what the resident memory rises by during a call, in a process of
+its own. Writes results/spikingjelly.json.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ import saccade
 from pages import ROOT, measured_on, rewrite, table
 from saccade.atomic import write_text
 from saccade.bench import memory, timing
+from saccade.ops.plumbing import bfloat
 
 RESULT = ROOT / "benchmarks" / "results" / "spikingjelly.json"
 PAGE = "docs/spikingjelly.md"
 THEIRS = ("spikingjelly", "spikingjelly compiled")
+MIXED = ("spikingjelly bfloat16", "saccade bfloat16") if bfloat.units() else ()
 
 
 class Case(NamedTuple):
@@ -43,7 +46,7 @@ class Case(NamedTuple):
     @property
     def ways(self) -> tuple[str, ...]:
         """How it is run; deployed networks by their precision."""
-        return (*THEIRS, "saccade") if self.use == "training" else (*THEIRS, "saccade float", "saccade exact")
+        return (*THEIRS, "saccade", *MIXED) if self.use == "training" else (*THEIRS, "saccade float", "saccade exact")
 
 
 CIFAR = (3, 32, 32)
@@ -109,7 +112,7 @@ def call_of(name: str, way: str, steps: int) -> Callable[[], Tensor]:
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 nn.init.normal_(module.bias, 0.5, 0.5)  # so that all layers fire
-    training, theirs = case.use == "training", way in THEIRS
+    training, theirs = case.use == "training", way.startswith("spikingjelly")
     x = torch.rand(steps, case.batch, *case.shape, generator=torch.Generator().manual_seed(1))
     if case.ours:  # an image; SpikingJelly's Spikformer shows it at every step itself
         x = x[0] if not theirs or case.network == "spikformer" else x[:1].expand(x.shape)
@@ -124,7 +127,8 @@ def call_of(name: str, way: str, steps: int) -> Callable[[], Tensor]:
 
     def call() -> Tensor:
         with torch.set_grad_enabled(training):
-            logits = run(x)
+            with torch.autocast("cpu", torch.bfloat16, enabled=way in MIXED):
+                logits = run(x).float()
             if training:
                 nn.functional.cross_entropy(logits.mean(0), labels).backward()
                 model.zero_grad()

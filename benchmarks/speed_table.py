@@ -23,21 +23,24 @@ SHOWN = (
     ("inference", "deploy exact"),
     ("inference", "deploy int8"),
 )
+#: ways whose memory it shows
+WEIGHED = ("saccade", "saccade bfloat16")
 KERNEL = "saccade cpu"
 COMPARED = ("ms", "times as fast", "share of the roofline", "peak MB")
 
 
 def glance(speed: dict[str, Any], malloc: str) -> Iterable[Sequence[str]]:
     """Times as fast as the plain way, and the share of its peak memory in training."""
-    yield ("network", *(f"{kind}, {way}" for kind, way in SHOWN), "peak memory, training")
+    heads = [f"peak memory, training, {way}" for way in WEIGHED]
+    yield ("network", *(f"{kind}, {way}" for kind, way in SHOWN), *heads)
     for name, entry in speed[malloc]["networks"].items():
         measured = [entry[kind].get(way) for kind, way in SHOWN]
         ratios = ["" if row is None else f"{row['speedup_median']:.2f}" for row in measured]
-        ours, plain = (entry["training"][way].get("peak_MB") for way in ("saccade", "plain"))
-        yield (name, *ratios, f"{ours / plain:.0%}" if ours and plain else "")
+        plain, *ours = (entry["training"].get(way, {}).get("peak_MB") for way in ("plain", *WEIGHED))
+        yield (name, *ratios, *(f"{peak / plain:.0%}" if peak and plain else "" for peak in ours))
     if "lif" in speed[malloc]:
         lif = speed[malloc]["lif"]["tcja"]["forward+backward"][KERNEL]
-        yield (f"the LIF neuron alone, {KERNEL}", f"{lif['speedup_median']:.2f}", *[""] * len(SHOWN))
+        yield (f"the LIF neuron alone, {KERNEL}", f"{lif['speedup_median']:.2f}", *[""] * (len(SHOWN) + 1))
 
 
 def networks(speed: dict[str, Any], malloc: str, part: str = "networks") -> Iterable[Sequence[str]]:

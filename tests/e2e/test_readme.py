@@ -1,4 +1,4 @@
-"""What the README says, done: its Python runs, its commands work, its results table is the generated one."""
+"""README and the page of the command line, done: Python runs, commands work, tables are the generated ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND_LINE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 QUICK = ["--max-batches", "2", "--epochs", "1", "--width", "0.05"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def commands() -> list[str]:
+def commands(text: str = TEXT) -> list[str]:
     """Every line of every shell block, comments left out, `a && b` as two."""
-    lines = [line.partition("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    lines = [line.partition("#")[0].strip() for block in blocks("bash", text) for line in block.splitlines()]
     return [part.strip() for line in lines for part in line.split("&&") if part.strip()]
 
 
@@ -47,7 +49,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("saccade ")])
+@pytest.mark.parametrize("command", [c for c in commands() + commands(COMMAND_LINE) if c.startswith("saccade ")])
 def test_saccade_commands(command, trained, tmp_path):
     """As written, but for short trainings, and the run of the fixture for RUN_DIR."""
     words = [str(trained / "run") if word == "RUN_DIR" else word for word in shlex.split(command)[1:]]
@@ -84,7 +86,7 @@ def test_results_are_the_generated_ones(script):
 def test_pictures_exist_and_the_tree_is_the_real_one():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", TEXT):
         assert (ROOT / picture).is_file(), picture
-    listed = re.search(r"src/saccade/\n(.*?)\nbenchmarks/", TEXT, flags=re.DOTALL)
+    listed = re.search(r"src/saccade/\n(.*?)\nbenchmarks/", CONTRIBUTING, flags=re.DOTALL)
     assert listed
     names = {line.split()[0].rstrip("/") for line in listed[1].splitlines() if line.strip()}
     package = ROOT / "src" / "saccade"

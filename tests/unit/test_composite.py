@@ -262,16 +262,18 @@ def test_one_argument_asks_for_the_modules(backend):
         assert choose(chain, 1, x) == (None, 2)
 
 
-def test_one_small_step_is_trained_by_the_modules():
+@pytest.mark.parametrize("steps", [1, 3])
+def test_little_work_is_trained_by_the_modules(monkeypatch, steps):
     """Where a node costs more than it saves; a neuron's backend can insist."""
-    model = saccade.create_model("msresnet18", width=0.0625, steps=1)
+    monkeypatch.setattr(cpu_engine, "FEW_STEPS", 1 << 15)
+    model = saccade.create_model("msresnet18", width=0.0625, steps=steps)
     x = torch.randn(2, 3, 16, 16)
     assert set(engines(model, x).values()) == {"reference"}
     reasons = {row.reason for row in saccade.explain(model, x) if row.kind == "residual"}
-    assert reasons == {"one small step is trained faster module by module"}
+    assert reasons == {"so little work is trained faster module by module"}
     assert engines(model.eval(), x)["stages.0.0"] == "cpu"
     assert engines(model.train(), torch.randn(64, 3, 32, 32))["stages.0.0"] == "cpu"
-    insists = saccade.create_model("msresnet18", width=0.0625, steps=1, backend="cpu")
+    insists = saccade.create_model("msresnet18", width=0.0625, steps=steps, backend="cpu")
     assert engines(insists, x)["stages.0.0"] == "cpu"
 
 

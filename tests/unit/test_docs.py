@@ -38,6 +38,17 @@ def test_links_lead_somewhere(page):
 
 
 @every_page
+def test_the_tests_that_are_named_exist(page):
+    """`tests/some/test_file.py`, with or without `::test_name`."""
+    if page.name in ("CHANGELOG.md", "LOG.md"):
+        pytest.skip("history")
+    for file, name in re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", page.read_text(encoding="utf-8")):
+        assert (ROOT / file).is_file(), file
+        if name:
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
+
+
+@every_page
 def test_names_of_the_package_exist(page):
     """`saccade.some.name`, in text and in code. The history in CHANGELOG and LOG names what is gone, too."""
     if page.name in ("CHANGELOG.md", "LOG.md"):
@@ -83,8 +94,8 @@ def test_commands_have_verbs_and_options_that_exist(page):
                 assert option in options(verb), (verb, option)
 
 
-def test_the_readme_names_every_module_and_network():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| (attention|networks) \| (.*) \|$", readme, re.MULTILINE))
+def test_a_page_names_every_module_and_network():
+    page = (ROOT / "docs" / "modules.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (attention|networks) \| (.*) \|$", page, re.MULTILINE))
     named = {row: set(re.findall(r"`(\w+)`", text)) for row, text in rows.items()}
     assert named == {"attention": set(list_attention()), "networks": set(list_models())}

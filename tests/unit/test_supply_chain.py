@@ -13,7 +13,9 @@ PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 def requirements() -> list[str]:
     """What pyproject asks for, extras of its own left out."""
-    lists = re.findall(r"^(?:dependencies|train|report|events|hub|export|grid|dev) = \[(.*?)\]$", PROJECT, re.S | re.M)
+    lists = re.findall(
+        r"^(?:dependencies|train|report|events|hub|export|grid|docs|dev) = \[(.*?)\]$", PROJECT, re.S | re.M
+    )
     found = [text for part in lists for text in re.findall(r'"([^"]+)"', part)]
     assert len(found) > 25
     return [text for text in found if not text.startswith("saccade")]

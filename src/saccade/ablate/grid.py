@@ -11,8 +11,8 @@ from typing import Any
 from saccade.errors import unknown_name
 from saccade.train.config import Experiment, Value, parse_value
 
-#: `attention=matched:dta` is no attention, in a network made as much wider as DTA has parameters
 MATCHED = "matched:"
+"""`attention=matched:dta` is no attention, in a network made as much wider as DTA has parameters."""
 #: these are the grid's own
 FIXED = ("recipe", "seed")
 #: fields whose entries can be varied

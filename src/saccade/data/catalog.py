@@ -102,6 +102,7 @@ class CatalogEntry:
 
 
 CATALOG: dict[str, CatalogEntry] = {}
+"""The registered data sets by name."""
 
 
 def register_data(

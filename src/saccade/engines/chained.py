@@ -14,6 +14,7 @@ from saccade.chain.spikingjelly import converted
 from saccade.engines.run import run, run_residual
 
 Links = Iterable[tuple[str, nn.Module]]
+"""What `links()` returns: named modules in the order in which data meets them."""
 
 
 class Chained(nn.Module):

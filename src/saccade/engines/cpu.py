@@ -37,7 +37,9 @@ name = "cpu"
 
 LOWERED = {(torch.float32, torch.bfloat16), (torch.bfloat16, torch.bfloat16)}  # input and autocast's type
 LARGE = 1 << 20  # bytes that are worth computing again in backward instead of keeping
-SMALL = 1 << 17  # numbers up to which a single step in training is not worth a node (see `too_small`)
+#: numbers that a stretch's first convolution gives, below which the modules are faster in training (see `too_small`)
+ONE_STEP, FEW_STEPS = 1 << 19, 1 << 15
+FEW = 4
 
 
 def refuses(x: Tensor) -> str | None:
@@ -93,18 +95,18 @@ def reach(links: Sequence[Link], first: int, x: Tensor) -> int:
 
 
 def too_small(links: Sequence[Link], x: Tensor) -> bool:
-    """Whether the modules are faster: one step leaves no loop over time to fuse, and a node costs a little Python.
+    """Whether the modules are faster: few steps leave little of a loop to fuse, and a node costs a little Python.
 
     Only in training, where a node has two directions; a neuron whose backend is "cpu" is given its node all the same.
     """
-    if len(x) > 1 or not any(link.module.training for link in links):
+    if len(x) > FEW or not any(link.module.training for link in links):
         return False
     inside = list(Chain(links).walk())
     if any(isinstance(link, NeuronLink) and link.neuron.backend == "cpu" for link in inside):
         return False
     first = next((link.core for link in inside if isinstance(link, LayerLink)), None)
     fired = 0 if first is None else x[:, :, 0].numel() * first.out_channels // math.prod(first.stride)
-    return max(x.numel(), fired) <= SMALL
+    return max(x.numel(), fired) < (ONE_STEP if len(x) == 1 else FEW_STEPS)
 
 
 def gain(link: Link) -> bool:

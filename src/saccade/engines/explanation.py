@@ -74,5 +74,5 @@ def _reason(ran: Ran, link: Link) -> str:
         return "a hook waits for every module"
     found = engine.refuses(ran.x) or engine.objection(link)
     if not found and engine is cpu and cpu.too_small((link,), ran.x):
-        return "one small step is trained faster module by module"
+        return "so little work is trained faster module by module"
     return found or "nothing beside it to fuse it with"

@@ -115,7 +115,7 @@ def cifar10_jpeg_dta() -> Experiment:
     """CIFAR-10 as JPEG files, a narrow MS-ResNet-18 with DTA and a short schedule, for a CPU.
 
     Ours. The images are compressed with loss: scores on them are not comparable with CIFAR-10's.
-    Expected: see the table in the README; two epochs show that it learns, no more.
+    Expected: see the table in docs/results.md; two epochs show that it learns, no more.
     """
     return replace(
         cifar10_dta(),

@@ -12,7 +12,7 @@ def mnist_tcja() -> Experiment:
 
     Ours: TCJA's papers and code do not train on MNIST. There is no neuron on the output: rates between 0 and 1 leave
     the softmax of the cross-entropy flat.
-    Expected: see the table in the README.
+    Expected: see the table in docs/results.md.
     Cost: see the table; an epoch is about a minute and a half on two cores.
     """
     return Experiment(

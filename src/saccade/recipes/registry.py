@@ -15,7 +15,9 @@ RecipeFunction = Callable[[], Experiment]
 
 UNCHECKED = "as quoted, not checked by us"
 ACCURACY = "test accuracy, %"
+"""What the score of a network that classifies is."""
 RECONSTRUCTION = "test reconstruction loss"
+"""What the score of a network that generates is."""
 #: settings of the machine and of chance, in which a run of a recipe may differ and still be that recipe
 INCIDENTAL = (*FREE_ON_RESUME, "device", "precision", "seed", "recipe")
 

@@ -19,9 +19,12 @@ from saccade.data.augment.jitter import Jitter
 from saccade.data.augment.operations import Cutout, Keep, PerSample, Roll, Rotate, Shear, Translate
 from saccade.errors import unknown_name
 
-#: a batch [B, ..., H, W] -> the same shape and type; draws from torch's global CPU generator
 Augment = Callable[[Tensor], Tensor]
-STANDARD, NONE = "standard", "none"
+"""A batch [B, ..., H, W] -> the same shape and type; draws from torch's global CPU generator."""
+STANDARD = "standard"
+"""The data set's own policy."""
+NONE = "none"
+"""No augmentation."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Policy:
 
 
 POLICIES: dict[str, Policy] = {}
+"""The registered policies by name."""
 
 
 def register_policy(name: str, summary: str, augment: Augment) -> None:

@@ -62,6 +62,7 @@ SIMULATED = {
         SimulatedSet("cifar10-saccade", "CIFAR-10 in grey, 32x32, 50,000 + 10,000, 10 classes", "cifar10", 0, "dta"),
     )
 }
+"""The sets of images that are shown to a simulated event camera, by name."""
 
 
 def load_simulated(request: DataRequest, chosen: SimulatedSet, camera: EventCamera | None = None) -> DataSplits:

@@ -19,7 +19,7 @@ def rates_figure(layers: Sequence[str], rates: Sequence[Sequence[float]]) -> Fig
 
     Args:
         layers: their names, in the network's order.
-        rates: [layers][T], 0 to 1; shorter rows for layers that run fewer steps.
+        rates: `[layers][T]`, 0 to 1; shorter rows for layers that run fewer steps.
     """
     steps = max(map(len, rates))
     values = np.array([[*row, *[np.nan] * (steps - len(row))] for row in rates])

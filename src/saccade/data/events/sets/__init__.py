@@ -14,6 +14,7 @@ from saccade.errors import unknown_name
 __all__ = ["EVENT_SETS", "TEST", "TRAIN", "Archive", "EventSet", "Found", "Recording", "event_set"]
 
 EVENT_SETS = {s.name: s for s in (NMNIST, CIFAR10_DVS, DVS128_GESTURE, N_CALTECH101, RECORDINGS)}
+"""The sets of recordings by name."""
 
 
 def event_set(name: str) -> EventSet:
