@@ -10,7 +10,7 @@ from torch import nn
 
 import saccade
 from saccade.probe import measure_energy, measure_firing
-from saccade.probe.summary import short
+from saccade.probe.overview import short
 
 NETWORKS = saccade.list_models()
 
