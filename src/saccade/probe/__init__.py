@@ -12,8 +12,8 @@ from saccade.probe.early import EarlyAnswers, early_exit
 from saccade.probe.energy import EnergyReport, measure_energy, relu_twin
 from saccade.probe.firing import LayerFiring, measure_firing, record_spikes
 from saccade.probe.gates import Gate, gate_effect, read_gates
-from saccade.probe.predictions import Predictions, predict
 from saccade.probe.overview import LayerSummary, Summary, summary
+from saccade.probe.predictions import Predictions, predict
 
 __all__ = [
     "CAM",
