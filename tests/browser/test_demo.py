@@ -67,8 +67,18 @@ def test_it_answers_and_every_control_works(chromium, requested, address):
     assert status(chromium).startswith("After 2 of 5 steps")
     assert chromium.execute_script("return document.querySelectorAll('#events .later').length") == 3
     chromium.find_element("id", "show-0").click()
-    assert len(chromium.find_elements("css selector", "article")) == 2
+    wait(chromium, "return document.querySelectorAll('article').length === 2")
     chromium.find_element("id", "show-0").click()
+    wait(chromium, "return document.querySelectorAll('article').length === 3")
+    chromium.find_element("id", "show-2").click()
+    wait(chromium, "return document.querySelectorAll('article').length === 4")
+    titles = [title.text for title in chromium.find_elements("css selector", "article h3")]
+    assert titles == ["No attention", "TCJA", "TCJA, gates off", "DTA"]
+    assert len(chromium.find_elements("css selector", "article:nth-of-type(3) figure")) < len(
+        chromium.find_elements("css selector", "article:nth-of-type(2) figure")
+    )  # a gate that is switched off is not drawn
+    chromium.find_element("id", "show-2").click()
+    wait(chromium, "return document.querySelectorAll('article').length === 3")
     chromium.find_element("id", "play").click()
     wait(chromium, "return document.getElementById('status').textContent.startsWith('After 5 of 5')")
     assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
