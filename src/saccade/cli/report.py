@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
 def read_grid(path: Path) -> Grid | None:
     """What the records of an ablation's folder say; None for the folder of a run, or a grid of which no run has ended.
 
-    The first variant is that of the table that `saccade ablate` wrote there.
+    The first variant is that of the table that `saccade ablate` wrote there; without one, the network without attention.
     """
     records_in = path / "records" if (path / "records").is_dir() else path
     if (path / CONFIG).exists() or not any(records_in.glob("*-seed*.json")):
@@ -76,7 +76,8 @@ def read_grid(path: Path) -> Grid | None:
     records = read_records(records_in)
     table = read_object(path / "table.json") if (path / "table.json").is_file() else {}
     labels = [row["label"] for row in table.get("rows", [])]
-    labels = list(dict.fromkeys([*labels, *(label(record["varied"]) for record in records)]))
+    others = sorted((label(record["varied"]) for record in records), key=lambda name: name != "none")
+    labels = list(dict.fromkeys([*labels, *others]))
     ended = {record["cell"] for record in records}
     begun = sorted(config.parent.name for config in (path / GRID_RUNS).glob(f"*/{CONFIG}"))
     remarks = [f"{name} has not ended, and is in no row." for name in begun if name not in ended]

@@ -34,7 +34,7 @@ def text_of(page: str) -> str:
 
 
 def test_the_page_of_a_grid(grid, capsys):
-    (grid / "table.json").write_text(json.dumps({"rows": [{"label": "attention=none"}]}))
+    (grid / "table.json").write_text(json.dumps({"rows": [{"label": "tcja"}]}))
     (grid / "runs" / "dta-seed9").mkdir(parents=True)
     (grid / "runs" / "dta-seed9" / "config.json").write_text("{}")
     assert main(["report", str(grid)]) == 0
@@ -46,7 +46,7 @@ def test_the_page_of_a_grid(grid, capsys):
     assert "9 runs of 3 variants" in text
     assert "dta-seed9 has not ended, and is in no row." in text
     first = re.search(r"<tbody>\s*<tr><th scope=\"row\">(.*?)</th>", page)
-    assert first[1] == "attention=none"
+    assert first[1] == "tcja"
     assert r"\begin{tabular}" in text
     assert page.count("<svg") == 2
     assert page.count("<details>") >= 4
@@ -59,7 +59,9 @@ def test_the_page_of_a_grid(grid, capsys):
 def test_records_alone_will_do(tmp_path):
     shutil.copytree(RECORDS, tmp_path / "digits-gates")
     assert main(["report", str(tmp_path / "digits-gates")]) == 0
-    assert "variants" in (tmp_path / "digits-gates" / "report" / "report.html").read_text()
+    page = (tmp_path / "digits-gates" / "report" / "report.html").read_text()
+    assert re.search(r"<tbody>\s*<tr><th scope=\"row\">(.*?)</th>", page)[1] == "none"
+    assert "72 runs of 24 variants" in text_of(page)
 
 
 def test_settings_are_folded_and_empty_maps_say_so(make_run):

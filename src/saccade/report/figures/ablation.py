@@ -33,5 +33,5 @@ def ablation_figure(scores: Mapping[str, Sequence[float]], score: str = "accurac
     axis.grid(True, axis="x")
     name = "accuracy after the last epoch, %" if score == "accuracy" else "reconstruction error after the last epoch"
     # across the figure: beside long names of variants the axis is too narrow for it
-    figure.supxlabel(f"test {name} (dots: seeds; bars: means; line: mean of the first row)", fontsize=10, color=INK)
+    figure.supxlabel(f"test {name}\n(dots: seeds; bars: means; line: mean of the first row)", fontsize=10, color=INK)
     return figure
