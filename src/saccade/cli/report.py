@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
 def read_grid(path: Path) -> Grid | None:
     """What the records of an ablation's folder say; None for the folder of a run, or a grid of which no run has ended.
 
-    The first variant is that of the table that `saccade ablate` wrote there; without one, the network without attention.
+    The first variant is that of the table that `saccade ablate` wrote there, else the network without attention.
     """
     records_in = path / "records" if (path / "records").is_dir() else path
     if (path / CONFIG).exists() or not any(records_in.glob("*-seed*.json")):

@@ -61,7 +61,7 @@ def test_records_alone_will_do(tmp_path):
     assert main(["report", str(tmp_path / "digits-gates")]) == 0
     page = (tmp_path / "digits-gates" / "report" / "report.html").read_text()
     assert re.search(r"<tbody>\s*<tr><th scope=\"row\">(.*?)</th>", page)[1] == "none"
-    assert "72 runs of 24 variants" in text_of(page)
+    assert "69 runs of 23 variants" in text_of(page)
 
 
 def test_settings_are_folded_and_empty_maps_say_so(make_run):
