@@ -6,8 +6,8 @@ import ast
 import json
 import posixpath
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -15,6 +15,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "saccade"
+CODE = re.compile(r"(?<!`)`(saccade[\w.]*)(?:\(\))?`(?!`)")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
 #: pages of the site that lie in the root
@@ -54,14 +55,19 @@ def public_names(room: str) -> list[str]:
     raise ValueError(f"{file} has no __all__.")
 
 
+def named() -> dict[str, Sequence[str]]:
+    """What is public, by room."""
+    return {room: [f"{room}.{name}" for name in public_names(room)] for room in ROOMS} | FILES_OF
+
+
 def reference() -> dict[str, str]:
     """Pages by their place: every public name of every room, with its docstring."""
-    named = {room: [f"{room}.{name}" for name in public_names(room)] for room in ROOMS} | FILES_OF
-    return {f"reference/{room}.md": _room(room, names) for room, names in named.items()}
+    return {f"reference/{room}.md": _room(room, names) for room, names in named().items()}
 
 
-def _room(room: str, names: Any) -> str:
-    head = f"# {room}\n\n::: {room}\n    options: {{members: false, show_root_heading: false}}\n"
+def _room(room: str, names: Sequence[str]) -> str:
+    options = "{members: false, show_root_heading: false, show_root_toc_entry: false}"
+    head = f"# {room}\n\n::: {room}\n    options: {options}\n"
     return head + "".join(f"\n::: {name}\n{_options(room, name)}" for name in names)
 
 
@@ -109,7 +115,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links between files of the repository become links between pages; those to code, the name of the file."""
+    """Links between files of the repository become links between pages; those to code, the name of the file.
+
+    A public name that is set as code becomes a link to its place in the reference.
+    """
     found = sources(Path(config.docs_dir))
     own = page.file.src_uri
     if own not in found:
@@ -126,7 +135,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"{text} (`{target.relative_to(ROOT).as_posix()}`)"
         return match[0]
 
-    return LINK.sub(moved, markdown)
+    public = {name for names in named().values() for name in names}
+
+    def referred(match: re.Match[str]) -> str:
+        return f"[{match[0]}][{match[1]}]" if match[1] in public else match[0]
+
+    return CODE.sub(referred, LINK.sub(moved, markdown))
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -36,6 +36,11 @@ def test_every_public_name_has_its_place_and_its_docstring(site):
     assert "Temporal-channel joint attention (TCJA, eq. 7)" in gates
 
 
+def test_a_formula_leads_to_its_code(site):
+    page = (site / "equations" / "index.html").read_text(encoding="utf-8")
+    assert '"../reference/saccade.nn.attention/#saccade.nn.attention.TCJA"' in page
+
+
 def test_the_home_page_is_the_readme(site):
     page = (site / "index.html").read_text(encoding="utf-8")
     assert "Temporal-channel attention for spiking neural networks" in page
