@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from saccade.nn import IF, LIF, PLIF
     from saccade.nn.attention import create_attention, list_attention
+    from saccade.probe import summary
 
 _HOME = {
     "create_attention": "saccade.nn.attention",
@@ -45,6 +46,7 @@ _HOME = {
     "Residual": "saccade.engines",
     "Sequential": "saccade.models",
     "stream": "saccade.engines",
+    "summary": "saccade.probe",
     "weights_card": "saccade.models",
 }
 
@@ -61,6 +63,7 @@ __all__ = [  # noqa: RUF022  the order of the README
     "from_spikingjelly",
     "from_nir",
     "explain",
+    "summary",
     "deploy",
     "stream",
     "export",

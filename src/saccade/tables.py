@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 R = TypeVar("R")
 
+GAP = "  "
+#: a column of text is not made narrower than this, if its words allow it; other columns then go below
+NARROW = 16
+#: where a name or path that is longer than a line may be broken: behind a dot, slash or underscore
+BREAKS = re.compile(r"(?<=\s)|(?<=[./_])(?=[A-Za-z])")
+UNLIMITED = 1 << 16
+NUMBER = re.compile(r"([+-]?[\d,]*\.?\d+(%|[kMGT])?)?")
 
-def format_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> str:
+
+def format_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, width: int | None = None) -> str:
     """Rows of cells as lines of aligned columns; numbers stand to the right, in columns that hold nothing else.
+
+    In a table that is too wide, cells have several lines, which end between words; columns that find no place even so
+    go below, behind the first column once more.
+
+    Args:
+        width: columns that there are; None: those of the terminal, see `terminal_width`.
 
     Raises:
         ValueError: rows of different lengths.
@@ -19,17 +36,86 @@ def format_table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = N
     lines = _lines(rows, header)
     if not lines:
         return ""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    right = _stand_right(rows, len(widths))
-    if header is not None:
-        lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if on_right else cell.ljust(width)
-            for cell, width, on_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    right = _stand_right(rows, len(lines[0]))
+    columns = [_Column(cells, on_right) for cells, on_right in zip(zip(*lines, strict=True), right, strict=True)]
+    blocks = _blocks(columns, terminal_width() if width is None else width)
+    return "\n\n".join(_block(block, widths, header is not None) for block, widths in blocks)
+
+
+def terminal_width(otherwise: int = UNLIMITED) -> int:
+    """Columns of the terminal, or as COLUMNS says; where there is neither, as many as it takes."""
+    return shutil.get_terminal_size((otherwise, 24)).columns
+
+
+def fold(text: str, width: int | None = None) -> str:
+    """Text in lines of at most that width (None: the terminal's) that end between words; its own lines stay."""
+    limit = terminal_width() if width is None else width
+    return "\n".join(part for line in text.split("\n") for part in _folded(line, limit))
+
+
+class _Column:
+    def __init__(self, cells: Sequence[str], on_right: bool) -> None:
+        self.cells, self.on_right = cells, on_right
+        self.natural = max(map(len, cells))
+        longest = max((len(piece.rstrip()) for cell in cells for piece in BREAKS.split(cell)), default=0)
+        #: how narrow it may be made
+        self.least = self.natural if on_right else min(self.natural, max(longest, NARROW))
+
+    def lines(self, row: int, width: int) -> list[str]:
+        """The lines of a cell."""
+        return [line.rjust(width) if self.on_right else line.ljust(width) for line in _folded(self.cells[row], width)]
+
+
+def _blocks(columns: list[_Column], limit: int) -> list[tuple[list[_Column], list[int]]]:
+    """The columns in tables that go below each other, and their widths."""
+    blocks = [columns[:1]]
+    for column in columns[1:]:
+        if sum(c.least + len(GAP) for c in blocks[-1]) + column.least > limit and len(blocks[-1]) > 1:
+            blocks.append(columns[:1])
+        blocks[-1].append(column)
+    return [(block, _widths(block, limit)) for block in blocks]
+
+
+def _widths(block: list[_Column], limit: int) -> list[int]:
+    """Natural widths, the widest ones made narrower until all fit, or none can be any more."""
+    widths = [column.natural for column in block]
+    while sum(widths) + len(GAP) * (len(widths) - 1) > limit:
+        wide = [i for i, column in enumerate(block) if widths[i] > column.least]
+        if not wide:
+            break
+        widths[max(wide, key=lambda i: widths[i])] -= 1
+    return widths
+
+
+def _block(block: list[_Column], widths: list[int], has_header: bool) -> str:
+    lines = []
+    for row in range(len(block[0].cells)):
+        cells = [column.lines(row, width) for column, width in zip(block, widths, strict=True)]
+        padded = zip_longest(*cells)
+        lines += [
+            GAP.join(" " * width if part is None else part for part, width in zip(parts, widths, strict=True)).rstrip()
+            for parts in padded
+        ]
+        if has_header and row == 0:
+            lines.append(GAP.join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _pieces(text: str, width: int) -> Iterator[str]:
+    """Words with the blank behind them; in pieces if they are longer than a line."""
+    for word in re.split(r"(?<=\s)", text):
+        yield from BREAKS.split(word) if len(word.rstrip()) > width else [word]
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Lines of at most that width, where words allow it; further lines are indented as the first."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines = [indent]
+    for piece in _pieces(text.lstrip(), width - len(indent)):
+        if len((lines[-1] + piece).rstrip()) > width and lines[-1].strip():
+            lines.append(indent)
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
 
 
 def html_table(
@@ -153,4 +239,4 @@ def _generation_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _is_number(cell: str) -> bool:
-    return not cell or cell.strip("+-").replace(",", "").replace(".", "", 1).rstrip("%").isdigit()
+    return NUMBER.fullmatch(cell) is not None

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+#: a camera that shows a moving picture, and nobody is asked whether it may be used
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 AXE_IN_MODULES = Path("node_modules", "axe-core", "axe.min.js")
 
 
@@ -31,7 +33,7 @@ def chromium():
         pytest.skip("needs chromium and chromedriver on the PATH")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *FAKE_CAMERA):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

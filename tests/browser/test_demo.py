@@ -67,8 +67,18 @@ def test_it_answers_and_every_control_works(chromium, requested, address):
     assert status(chromium).startswith("After 2 of 5 steps")
     assert chromium.execute_script("return document.querySelectorAll('#events .later').length") == 3
     chromium.find_element("id", "show-0").click()
-    assert len(chromium.find_elements("css selector", "article")) == 2
+    wait(chromium, "return document.querySelectorAll('article').length === 2")
     chromium.find_element("id", "show-0").click()
+    wait(chromium, "return document.querySelectorAll('article').length === 3")
+    chromium.find_element("id", "show-2").click()
+    wait(chromium, "return document.querySelectorAll('article').length === 4")
+    titles = [title.text for title in chromium.find_elements("css selector", "article h3")]
+    assert titles == ["No attention", "TCJA", "TCJA, gates off", "DTA"]
+    assert len(chromium.find_elements("css selector", "article:nth-of-type(3) figure")) < len(
+        chromium.find_elements("css selector", "article:nth-of-type(2) figure")
+    )  # a gate that is switched off is not drawn
+    chromium.find_element("id", "show-2").click()
+    wait(chromium, "return document.querySelectorAll('article').length === 3")
     chromium.find_element("id", "play").click()
     wait(chromium, "return document.getElementById('status').textContent.startsWith('After 5 of 5')")
     assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
@@ -95,6 +105,23 @@ def test_a_one_is_drawn_with_the_mouse_and_with_keys(chromium, address):
         "for (let i = 0; i < d.length; i += 4) n += d[i] > 200 && d[i + 2] > 200; return n"
     )
     assert drawn > 200
+
+
+def test_the_webcam_is_an_event_camera_until_it_is_switched_off(chromium, address):
+    open_page(chromium, address)
+    button = chromium.find_element("id", "webcam")
+    button.click()
+    wait(chromium, "return document.getElementById('status').textContent.includes('of the webcam')")
+    assert button.get_attribute("aria-pressed") == "true"
+    events = "return [...document.querySelectorAll('#events canvas')].map(c => c.getAttribute('aria-label'))"
+    wait(chromium, f"{events.replace('return', 'return !')}.every(label => label.endsWith(': 0'))")  # something moves
+    assert len(chromium.execute_script(events)) == 5
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert chromium.execute_script("return document.getElementById('video').srcObject.active") is False
+    samples = chromium.find_elements("css selector", "#samples button")
+    samples[4].click()
+    wait(chromium, "return document.getElementById('status').textContent.includes('sample of class 2')")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -15,8 +15,9 @@ from saccade.ablate.control import parameters
 from saccade.ablate.statistics import Comparison, holm
 from saccade.data import DataInfo
 from saccade.recipes import get_recipe
-from saccade.report.ablation import cells, csv_text, latex, markdown, search_markdown
+from saccade.report.ablation import cells, csv_text, markdown, search_markdown
 from saccade.report.figures import ablation_figure, to_png
+from saccade.report.latex import escaped, latex
 
 INFO = DataInfo(
     name="digits",
@@ -273,12 +274,31 @@ class TestTables:
         assert float(rows[1]["difference_mean"]) == pytest.approx(1.3)
         assert rows[0]["difference_mean"] == ""
 
-    def test_latex_has_a_cell_for_every_column(self):
-        text = latex(self.rows())
+    def test_latex_can_be_pasted(self):
+        text = latex(self.rows(), "digits_50%", ["dta-seed9: stopped early."])
         body = [line for line in text.splitlines() if line.endswith(r"\\")]
-        assert len({line.count(" & ") for line in body}) == 1
-        assert r"\%" in text
-        assert "±" not in "".join(body)
+        assert {line.count(" & ") for line in body} == {6}
+        assert re.findall(r"\\(begin|end)\{(\w+)\}", text) == [
+            ("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table")
+        ]  # fmt: skip
+        assert r"of digits\_50\%" in text
+        assert r"mean $\pm$ sample standard deviation over 3 seeds" in text
+        assert r"dta & \textbf{82.30} $\pm$ 2.30 & $+1.30$ &" in body[2]
+        assert r"none & 81.00 $\pm$ 1.00 & " in body[1]
+        assert text.startswith("% dta-seed9: stopped early.\n")
+        assert "±" not in text
+
+    def test_latex_marks_the_smallest_error_and_every_tie(self):
+        means = zip(self.rows(), (0.2, 0.1), strict=True)
+        rows = [{**row, "score": "reconstruction", "last_mean": mean} for row, mean in means]
+        assert r"dta & \textbf{0.1000}" in latex(rows)
+        assert r"none & 0.2000" in latex(rows)
+        assert latex([{**row, "last_mean": 80.0} for row in self.rows()]).count(r"\textbf{80.00}") == 2
+
+    def test_all_that_latex_takes_for_a_command_is_escaped(self):
+        assert escaped(r"a_b & 50% #1 $x {y} \z ~ ^ <3 ±") == (
+            r"a\_b \& 50\% \#1 \$x \{y\} \textbackslash{}z \textasciitilde{} \textasciicircum{} $<$3 $\pm$"
+        )
 
     def test_the_figure_is_drawn(self):
         figure = ablation_figure({"none": [90.0, 91.0], "dta": [92.0]})

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import saccade
 from saccade.data.digits import TEST_EVERY, record
 from saccade.data.split import split_every
-from saccade.demo.build import EXPLAINED, HEAD, NETWORKS, PAGE
+from saccade.demo.build import EXPLAINED, HEAD, NETWORKS, PAGE, SWITCH
+from saccade.export import leave_out_gates
 from saccade.probe import grad_cam
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
@@ -80,6 +82,11 @@ def test_a_drawing_is_counted_as_the_digits_of_the_data_set_were(tmp_path):
     assert torch.equal(found, expected)
 
 
+def answers(session, x: torch.Tensor, **switch: np.ndarray) -> torch.Tensor:
+    """The logits of one sample."""
+    return torch.from_numpy(session.run(["logits"], {"x": x.numpy(), **switch})[0])
+
+
 @pytest.mark.parametrize("weights", NETWORKS)
 def test_the_page_s_graphs_are_the_shipped_weights(weights):
     ort = pytest.importorskip("onnxruntime")
@@ -89,10 +96,18 @@ def test_the_page_s_graphs_are_the_shipped_weights(weights):
     x = record(torch.from_numpy(digits).float(), STEPS, 16).transpose(0, 1) / 4
     with torch.no_grad():
         expected = model(x).mean(0).argmax(1)
-    found = [torch.from_numpy(session.run(["logits"], {"x": x[:, i : i + 1].numpy()})[0]) for i in range(len(digits))]
+    switch = {} if weights == "digits-none" else {SWITCH: np.ones(1, np.float32)}
+    found = [answers(session, x[:, i : i + 1], **switch) for i in range(len(digits))]
     assert len(set(expected.tolist())) > 4
+    if switch:
+        bare = leave_out_gates(model)
+        for i in range(len(digits)):
+            off = answers(session, x[:, i : i + 1], **{SWITCH: np.zeros(1, np.float32)})
+            torch.testing.assert_close(off, bare(x[:, i : i + 1]).detach(), rtol=1e-4, atol=1e-4)
+            assert not torch.allclose(off, found[i], atol=1e-3)
     assert [int(logits.mean(0).argmax()) for logits in found] == expected.tolist()
-    known = {network["name"]: network for network in json.loads((PAGE / "networks.json").read_text())["networks"]}
+    networks = json.loads((PAGE / "networks.json").read_text())["networks"]
+    known = {network["name"]: network for network in networks if network[SWITCH] != 0}
     assert known[weights]["accuracy"] == saccade.weights_card(weights)["score"]["test_accuracy"]
 
 

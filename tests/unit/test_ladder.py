@@ -82,7 +82,7 @@ print("ok")
 """
 EXTRAS = {
     "aedat", "huggingface_hub", "lightning", "matplotlib", "nir", "numba", "onnx", "onnxruntime", "onnxscript",
-    "psutil", "rich", "safetensors", "scipy", "sklearn", "spikingjelly", "tensorboard", "torchmetrics",
+    "psutil", "rich", "safetensors", "scipy", "shtab", "sklearn", "spikingjelly", "tensorboard", "torchmetrics",
     "torchvision", "triton", "tyro",
 }  # fmt: skip
 

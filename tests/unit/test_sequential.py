@@ -138,3 +138,19 @@ def test_the_vote_counts_in_the_number_of_classes():
     net = saccade.Sequential(nn.Flatten(), nn.Linear(4, 20), VotingReadout(10), steps=2, in_channels=1)
     assert net.num_classes == 2
     assert net(torch.randn(3, 1, 2, 2)).shape == (2, 3, 2)
+
+
+def test_a_module_that_stands_in_two_places_runs_in_both():
+    pool, lif = nn.AvgPool2d(2), saccade.LIF()
+    inner = nn.Sequential(nn.Conv2d(2, 4, 1), pool, nn.ReLU(), pool)
+    net = saccade.Sequential(
+        inner, lif, saccade.Residual(lif, nn.Conv2d(4, 4, 1), lif), nn.Flatten(), nn.Linear(16, 3),
+        steps=2, in_channels=2).eval()  # fmt: skip
+    assert " ".join(link.name for link in net.chain.walk()) == "0.0 0.1 0.2 0.3 1 2 2.0 2.1 2.2 3 4"
+    x = 4 * torch.rand(2, 1, 2, 8, 8)
+    frames = lif(inner(x.flatten(0, 1)).unflatten(0, (2, 1)))
+    current = net[2].get_submodule("1")(lif(frames).flatten(0, 1)).unflatten(0, (2, 1))
+    expected = net[4]((frames + lif(current)).flatten(2))
+    assert frames.shape[-1] == 2
+    torch.testing.assert_close(net(x), expected)
+    assert len(list(net)) == 5

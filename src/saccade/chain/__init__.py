@@ -1,6 +1,6 @@
 """What a network is: links in the order in which data meets them. One file recognises patterns in them."""
 
-from saccade.chain.build import chain_of
+from saccade.chain.build import chain_of, members
 from saccade.chain.links import (
     Chain,
     DropoutLink,
@@ -28,4 +28,5 @@ __all__ = [
     "Span",
     "chain_of",
     "check_branches",
+    "members",
 ]

@@ -66,11 +66,16 @@ def chain_of(modules: Iterable[Named]) -> Chain:
     return _within_containers(links, sources, containers)
 
 
+def members(module: nn.Module) -> list[Named]:
+    """The children by name; one that has several names, because it is called several times, under each of them."""
+    return [(name, child) for name, child in module._modules.items() if child is not None]
+
+
 def _leaves(modules: Iterable[Named], containers: list[Named], inside: tuple[int, ...]) -> Iterator[_Leaf]:
     for name, module in modules:
         if type(module) is nn.Sequential or (isinstance(module, TimeFolded) and _only_calls_children(module)):
             containers.append((name, module))
-            children = ((_below(name, key), child) for key, child in module.named_children())
+            children = ((_below(name, key), child) for key, child in members(module))
             yield from _leaves(children, containers, (*inside, len(containers) - 1))
         else:
             yield _Leaf(name, module, inside)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from saccade.chain.build import members
 from saccade.chain.patterns import has_hooks
 from saccade.nn import Surrogate
 from saccade.nn.neuron import IF, LIF, PLIF
@@ -144,7 +145,7 @@ class Converter:
     def children(self, name: str, module: nn.Module, frames: bool | None = None) -> OrderedDict[str, nn.Module]:
         """All children, converted, by their names."""
         below = f"{name}." if name else ""
-        return OrderedDict((key, self.convert(below + key, child, frames)) for key, child in module.named_children())
+        return OrderedDict((key, self.convert(below + key, child, frames)) for key, child in members(module))
 
     def _container(self, name: str, module: nn.Module, frames: bool) -> nn.Module | None:
         """What calls its children one after the other, if these can be converted one by one."""

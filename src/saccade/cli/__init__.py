@@ -25,17 +25,26 @@ VERBS: dict[str, tuple[str, str]] = {
     "ablate": ("saccade.cli.ablate:main", "compare variants of a recipe over seeds, as one table"),
     "eval": ("saccade.cli.evaluate:main", "score the weights of a run on the whole test set"),
     "generate": ("saccade.cli.generate:main", "draw samples, reconstructions and interpolations with a trained VAE"),
-    "cam": ("saccade.cli.cam:main", "draw Grad-CAM step by step, and test whether the highlighted pixels matter"),
-    "gates": ("saccade.cli.gates:main", "show the gates of the attention, and how far they are from doing nothing"),
-    "energy": ("saccade.cli.energy:main", "count operations from real spikes, estimate energy, measure firing rates"),
-    "report": ("saccade.cli.report:main", "make one page about a run, or comparing several"),
-    "export": ("saccade.cli.export:main", "write a trained network as ONNX or NIR, for other programs and hardware"),
+    "cam": ("saccade.cli.cam:main", "draw Grad-CAM step by step, and test whether what it shows matters"),
+    "gates": ("saccade.cli.gates:main", "show the gates, and how far they are from doing nothing"),
+    "energy": ("saccade.cli.energy:main", "count operations and energy from real spikes; firing rates"),
+    "report": ("saccade.cli.report:main", "make one page about a run, several, or an ablation"),
+    "export": ("saccade.cli.export:main", "write a network as ONNX or NIR, for other programs and hardware"),
+    "push": ("saccade.cli.push:main", "put a run's weights on the Hugging Face hub, with a model card"),
     "demo": ("saccade.cli.demo:main", "show networks at work in the browser, on digits that you draw"),
     "check": ("saccade.cli.check:main", "look whether every file of a run or an ablation is whole"),
     "bench": ("saccade.cli.bench:main", "measure kernels, modules and networks on this machine"),
     "recipes": ("saccade.cli.recipes:main", "list the recipes, or say what one of them is"),
-    "data": ("saccade.cli.data:main", "list the data sets; prepare, check or show recordings of event cameras"),
+    "data": ("saccade.cli.data:main", "list the data sets; prepare, check or show recordings"),
     "doctor": ("saccade.cli.doctor:main", "show versions, devices, kernels and the data sets that are found"),
+}
+
+#: heading of the help -> verbs; those in no group come last
+GROUPS = {
+    "learn": ("train", "eval", "ablate", "generate", "speedrun"),
+    "look inside": ("cam", "gates", "energy", "report"),
+    "take along": ("export", "push", "demo"),
+    "around": ("recipes", "data", "check", "bench", "doctor"),
 }
 
 _USER_ERRORS = (ValueError, FileNotFoundError, MissingExtraError)
@@ -84,6 +93,13 @@ def _run(words: list[str]) -> int:
     if verb in ("-V", "--version"):
         print(f"saccade {saccade.__version__}")
         return 0
+    if verb == "--print-completion":
+        require("tyro", "train")
+
+        from saccade.cli.completion import completion
+
+        print(completion(rest[0] if rest else "bash"))
+        return 0
     if verb not in VERBS:
         raise unknown_name("command", verb, VERBS)
     require("tyro", "train")  # what parses the arguments of every verb
@@ -93,15 +109,19 @@ def _run(words: list[str]) -> int:
 
 def help_text() -> str:
     """What `saccade --help` prints."""
+    grouped = [verb for verbs in GROUPS.values() for verb in verbs]
+    groups = {**GROUPS, "more": tuple(verb for verb in VERBS if verb not in grouped)}
     width = max(map(len, VERBS))
-    lines = [f"  {verb:{width}}  {text}" for verb, (_, text) in VERBS.items()]
+    lines = ["usage: saccade COMMAND [ARGUMENTS]", "", "Temporal-channel attention for spiking neural networks.", ""]
+    for heading, verbs in groups.items():
+        rows = [f"  {verb:{width}}  {VERBS[verb][1]}" for verb in verbs if verb in VERBS]
+        if rows:
+            lines += [f"{heading}:", *rows, ""]
     return "\n".join(
         [
-            "usage: saccade COMMAND [ARGUMENTS]    saccade COMMAND --help    saccade --version",
-            "",
-            "Temporal-channel attention for spiking neural networks.",
-            "",
             *lines,
+            "What one of them does: saccade COMMAND --help. Completion in the shell:",
+            "saccade --print-completion bash, zsh or tcsh. Version: saccade --version.",
         ]
     )
 

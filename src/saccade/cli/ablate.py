@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from saccade.cli.arguments import check_count
-from saccade.cli.train import RecipeArguments, parse_recipe
+from saccade.cli.help import Groups
+from saccade.cli.train import COMMON, FIELDS, RecipeArguments, parse_recipe
 from saccade.errors import require
 from saccade.train.check import check_experiment
 from saccade.train.config import Experiment
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True)
 class AblateArguments(RecipeArguments):
     """A base experiment, what varies in it, and where it runs."""
+
+    groups: ClassVar[Groups] = {
+        "comparison": ("vary", "seeds", "search", "trials", "stop_early", "out"),
+        "where runs run": ("jobs", "cpus_per_run", "gpus_per_run", "address", "cell"),
+        "common to all runs": COMMON,
+        **FIELDS,
+    }
 
     vary: tuple[str, ...] = ()
     """FIELD=VALUE,VALUE,... for every field that varies, e.g. attention=none,matched:tcja,tcja steps=2,4. matched:NAME

@@ -14,14 +14,15 @@ from saccade.ablate.grid import Cell
 from saccade.ablate.score import final_score, score_of
 from saccade.ablate.statistics import by_label
 from saccade.atomic import write_text
-from saccade.report.ablation import csv_text, latex, markdown, search_markdown
+from saccade.report.ablation import csv_text, markdown, plain_text, search_markdown
 from saccade.report.figures import ablation_figure, write_png
+from saccade.report.latex import latex
 
 NOTHING = "No run has finished: there is nothing to compare yet, and no table.\n"
 
 
 def write_tables(grid: Grid | Search, cells: Sequence[Cell], folder: GridFolder) -> str:
-    """Write the tables and the figure of what is finished; returns the table as Markdown, and where the files are."""
+    """Write the tables and the figure of what is finished; returns the table, and where the files are."""
     names = {cell.name for cell in cells}
     records = [r for r in read_records(folder.records) if r["cell"] in names]
     stopped = {cell.name: mark for cell in cells if (mark := folder.stopped(cell.name)) is not None}
@@ -43,13 +44,13 @@ def _write_grid(
     content = {"vary": {name: list(values) for name, values in grid.vary.items()}, "rows": rows}
     write_text(path / "table.json", json.dumps({**content, "stopped": dict(stopped)}, indent=1) + "\n")
     write_text(path / "table.csv", csv_text(rows))
-    write_text(path / "table.tex", latex(rows, remarks))
-    text = markdown(rows, remarks)
-    write_text(path / "table.md", text)
+    write_text(path / "table.tex", latex(rows, grid.base.recipe, remarks))
+    write_text(path / "table.md", markdown(rows, remarks))
     groups = by_label(records, labels).items()
     scores = {name: [final_score(r) for r in found] for name, found in groups}
     write_png(path / "accuracy.png", ablation_figure(scores, rows[0]["score"]))
-    return f"{text}\nRecords, table.md, table.csv, table.tex and accuracy.png are in {path}.\n"
+    files = f"Records, table.md, table.csv, table.tex and accuracy.png are in {path}. As a page: saccade report {path}"
+    return f"{plain_text(rows, remarks)}\n{files}\n"
 
 
 def _write_search(

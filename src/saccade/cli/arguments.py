@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from saccade.cli.help import HelpWanted, Page
 from saccade.errors import unknown_name
 from saccade.train.config import Value, parse_value
 
@@ -34,13 +35,17 @@ Options = Annotated[
 
 
 def parse(record: type[R], words: Sequence[str], prog: str, default: R | None = None, text: str | None = None) -> R:
-    """Fill a dataclass from options named like its fields; `--help` prints them and exits.
+    """Fill a dataclass from options named like its fields; `--help` prints them, by the record's `groups`, and exits.
 
     Raises:
         ValueError: an option that does not exist, with the nearest names.
         SystemExit: help, or a value of the wrong type (tyro has then said so).
     """
     check_options(record, words)
+    if "-h" in words or "--help" in words:
+        page = Page(prog, record, default, text or "")
+        print(page.help(), end="")
+        raise HelpWanted(page)
     given: dict[str, Any] = {} if default is None else {"default": default}
     return tyro.cli(record, args=list(words), prog=prog, description=text, **given)
 

@@ -46,14 +46,14 @@ def main(words: Sequence[str]) -> int:
         raise unknown_name("class to explain", arguments.explain, ("predicted", "true", "NUMBER"))
 
     from saccade.report.content import read_runs
-    from saccade.tables import format_table
+    from saccade.tables import fold, format_table
 
     rows = [probe_cam(open_run(path, arguments), arguments) for path in arguments.runs]
     header = ("run", "layer", "accuracy", "top deleted", "random deleted", "other's top deleted")
     print(format_table([(str(path), *row) for path, row in zip(arguments.runs, rows, strict=True)], header))
     if len(rows) > 1:
         print(f"\nFigure of all runs: {_draw_together(read_runs(arguments.runs), arguments)}")
-    print("\nMaps and scores are in RUN/probe/cam.npz and cam.json, pictures in RUN/probe/cam*.png.")
+    print(fold("\nMaps and scores are in RUN/probe/cam.npz and cam.json, pictures in RUN/probe/cam*.png."))
     return 0
 
 

@@ -13,7 +13,7 @@ import tyro
 
 from saccade.cli.arguments import parse
 from saccade.errors import unknown_name
-from saccade.tables import format_table
+from saccade.tables import fold, format_table
 
 if TYPE_CHECKING:
     from saccade.data.events import FrameSpec
@@ -121,14 +121,15 @@ def list_sets(words: Sequence[str]) -> int:
         check_data(arguments.name)
     chosen = [arguments.name] if arguments.name else list_data()
     rows = [(name, CATALOG[name].found_in(root), CATALOG[name].summary) for name in chosen]
-    print(f"In {root.resolve()} (change it with --data-root or $SACCADE_DATA):\n{format_table(rows)}")
+    print(fold(f"In {root.resolve()} (change it with --data-root or $SACCADE_DATA):\n{format_table(rows)}"))
     if arguments.name:
         if (where := CATALOG[arguments.name].where) is not None:
             print(f"\n{where(root)}")
         if CATALOG[arguments.name].temporal:
             _list_caches(arguments.name, root)
     else:
-        print("\n`saccade data list NAME` says which files go where, in every layout that is taken, and their hashes.")
+        more = "`saccade data list NAME` says which files go where, in every layout that is taken, and their hashes."
+        print(f"\n{fold(more)}")
         policies = [(name, policy.summary) for name, policy in sorted(POLICIES.items())]
         print(f"\nAugmentation policies, besides standard (the data set's own) and none:\n{format_table(policies)}")
     return 0
@@ -213,7 +214,7 @@ VERBS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
 
 def _help() -> str:
     lines = [f"  {verb:8} {text}" for verb, (_, text) in VERBS.items()]
-    return "\n".join(["usage: saccade data COMMAND [ARGUMENTS]    saccade data COMMAND --help", "", *lines])
+    return "\n".join(["usage: saccade data COMMAND [ARGUMENTS]", "", *lines, "", "More: saccade data COMMAND --help"])
 
 
 def _list_caches(name: str, root: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.cli.arguments import parse
-from saccade.tables import format_table
+from saccade.tables import fold, format_table, terminal_width
+
+INDENT = "  "
 
 
 @dataclass(kw_only=True)
@@ -37,8 +40,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _section(title: str, rows: Sequence[Sequence[str]]) -> None:
-    print(title)
-    print("".join(f"  {line}\n" for line in format_table(rows).splitlines()))
+    table = format_table(rows, width=terminal_width() - len(INDENT))
+    print(f"{fold(title)}\n{textwrap.indent(table, INDENT)}\n")
 
 
 def _devices() -> list[tuple[str, str]]:

@@ -37,16 +37,17 @@ def main(words: Sequence[str]) -> int:
     check_count("samples", arguments.samples)
 
     from saccade.probe import cost_table
+    from saccade.tables import fold
 
     table = cost_table(arguments.table)
     for path in arguments.runs:
         report, layers = probe_energy(open_run(path, arguments), arguments.samples, table)
         print(f"{path}\n\n{_layers(report)}\n\n{_sums(report)}\n\nSpikes per neuron and step\n{layers}\n")
         content = report.as_json()
-        print(f"{content['formula']}\n{content['papers']['formula']}\nCosts: {table.source}.")
-        print("\n".join(f"- {note}" for note in (*content["notes"], content["papers"]["note"])))
+        print(fold(f"{content['formula']}\n{content['papers']['formula']}\nCosts: {table.source}."))
+        print(fold("\n".join(f"- {note}" for note in (*content["notes"], content["papers"]["note"]))))
         if content["not_counted"]:
-            print(f"NOT COUNTED, because no rule is known: {content['not_counted']}")
+            print(fold(f"NOT COUNTED, because no rule is known: {content['not_counted']}"))
         print(f"All numbers are in {path}/probe/energy.json and firing.json.\n")
     return 0
 

@@ -32,11 +32,14 @@ def main(words: Sequence[str]) -> int:
     arguments = parse_inside(GatesArguments, words, "gates", "The gates of the attention modules.")
     check_count("samples", arguments.samples)
 
+    from saccade.tables import fold
+
     for path in arguments.runs:
         gates, effect = probe_gates(open_run(path, arguments), arguments.samples)
         print(f"{path}\n{gates or 'the network has no attention.'}")
-        print(effect)
-        print("Deviation: standard deviation over mean, 0 for a gate that does nothing; then of means along one axis.")
+        print(fold(effect))
+        said = "Deviation: standard deviation over mean, 0 for a gate that does nothing; then of means along one axis."
+        print(fold(said))
         print(f"Matrices are in {path}/probe/gates.npz, numbers in gates.json, pictures in gate_*.png.\n")
     return 0
 

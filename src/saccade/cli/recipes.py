@@ -12,7 +12,7 @@ from saccade.cli.arguments import parse
 from saccade.cli.own import own_recipe
 from saccade.recipes import get_recipe, list_recipes, recipe_entry, recipe_text
 from saccade.recipes.registry import UNCHECKED
-from saccade.tables import format_table
+from saccade.tables import fold, format_table
 
 
 @dataclass
@@ -27,7 +27,7 @@ def main(words: Sequence[str]) -> int:
     """List all recipes, or print one."""
     name = parse(RecipesArguments, words, "saccade recipes", text="List the recipes, or say what one of them is.").name
     _, name = own_recipe(name, None)
-    print(_one(name) if name else _all())
+    print(fold(_one(name) if name else _all()))
     return 0
 
 

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import tyro
 
 from saccade.cli.arguments import Options, parse
+from saccade.cli.help import Groups
 from saccade.cli.own import own_recipe
 from saccade.errors import require
 from saccade.files import read_object
@@ -24,9 +25,29 @@ from saccade.train.running.run_folder import RunFolder, default_run_dir, open_ru
 DEFAULT_RECIPE = "digits-dta"
 
 
+#: how the fields of an experiment stand in the help; those that most runs change come first
+COMMON = ("attention", "epochs", "seed", "steps", "width", "batch_size", "lr", "data_root", "device")
+FIELDS: Groups = {
+    "network": ("model", "attention_options", "placement", "model_options", "code"),
+    "data": (
+        "data", "image_size", "augment", "mix", "mix_alpha", "mix_probability", "cutout", "validation", "accumulate",
+        "workers",
+    ),
+    "learning": (
+        "loss", "label_smoothing", "tet_lambda", "optimizer", "momentum", "weight_decay", "warmup_epochs", "schedule",
+        "ema_decay", "gradient_clip", "on_divergence",
+    ),
+    "machine": (
+        "devices", "nodes", "sync_batchnorm", "precision", "backend", "compile", "grad_checkpointing", "max_batches",
+    ),
+}  # fmt: skip
+
+
 @dataclass(kw_only=True)
 class RecipeArguments(Experiment):
     """An experiment, by its recipe."""
+
+    groups: ClassVar[Groups] = {"common": COMMON, **FIELDS}
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
     """Recipe to start from, of the package or of a file of your own (FILE.py or FILE.py:NAME). Every option below
@@ -48,6 +69,8 @@ A = TypeVar("A", bound=RecipeArguments)
 @dataclass(kw_only=True)
 class TrainArguments(RecipeArguments):
     """An experiment, and where it runs."""
+
+    groups: ClassVar[Groups] = {"common": (*COMMON, "run_dir", "resume", "config"), **FIELDS}
 
     run_dir: Path | None = None
     """Folder of the run, made by it; default: runs/RECIPE/<time>."""
@@ -87,7 +110,7 @@ def main(words: Sequence[str]) -> int:
 
 def parse_train(words: Sequence[str]) -> TrainArguments:
     """The arguments, with the defaults of the recipe or of the run that is to go on."""
-    text = f"Train a network by recipe: {', '.join(list_recipes())} (default: {DEFAULT_RECIPE})."
+    text = f"Train a network by recipe: one of `saccade recipes` (default: {DEFAULT_RECIPE}) or of your own file."
     return parse_recipe(TrainArguments, words, "saccade train", text, _recorded)
 
 

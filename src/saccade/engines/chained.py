@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.chain import Chain, ResidualLink, chain_of
+from saccade.chain import Chain, ResidualLink, chain_of, members
 from saccade.chain.spikingjelly import converted
 from saccade.engines.run import run, run_residual
 
@@ -82,8 +82,8 @@ class Residual(Chained):
 
     def branches(self) -> tuple[Links, Links]:
         """The links of main and of the shortcut; no links: x itself."""
-        main = [(name, module) for name, module in self.named_children() if name != "shortcut"]
-        return main, [(name, module) for name, module in self.named_children() if name == "shortcut"]
+        main = [(name, module) for name, module in members(self) if name != "shortcut"]
+        return main, [(name, module) for name, module in members(self) if name == "shortcut"]
 
     def links(self) -> Links:
         return [("", self)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from saccade.chain import Chain, LayerLink, NeuronLink, OtherLink
+from saccade.chain import Chain, LayerLink, NeuronLink, OtherLink, members
 from saccade.engines import Links
 from saccade.models.network import Classifier
 from saccade.models.spikingjelly import converted
@@ -71,16 +71,16 @@ class Sequential(Classifier):
         self.num_classes = _classes(self.chain) if num_classes is None else num_classes
 
     def links(self) -> Links:
-        return self.named_children()
+        return members(self)
 
     def __len__(self) -> int:
         return len(self._modules)
 
     def __iter__(self) -> Iterator[nn.Module]:
-        return self.children()
+        return (module for _, module in members(self))
 
     def __getitem__(self, index: int) -> nn.Module:
-        return list(self.children())[index]
+        return list(self)[index]
 
 
 def _named(modules: tuple[Any, ...]) -> dict[str, nn.Module]:

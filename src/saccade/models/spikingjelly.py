@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from saccade.chain import Chain, LayerLink, chain_of
+from saccade.chain import Chain, LayerLink, chain_of, members
 from saccade.chain.spikingjelly import Converter, in_mode_of, is_loaded, step_mode
 from saccade.engines import Chained, Links, Residual, run
 from saccade.tables import Rows
@@ -163,7 +163,7 @@ def _links(converter: Converter, net: Any) -> Named:
             )
     if isinstance(net, nn.Sequential):
         made = converter.convert("", net)
-        return OrderedDict(made.named_children()) if type(made) is nn.Sequential else OrderedDict([("0", made)])
+        return OrderedDict(members(made)) if type(made) is nn.Sequential else OrderedDict([("0", made)])
     known = ", ".join(cls.__name__ for cls in _networks())
     raise ValueError(
         f"from_spikingjelly knows the order of the layers in an nn.Sequential and in {known}, but "

@@ -12,6 +12,7 @@ from saccade.probe.early import EarlyAnswers, early_exit
 from saccade.probe.energy import EnergyReport, measure_energy, relu_twin
 from saccade.probe.firing import LayerFiring, measure_firing, record_spikes
 from saccade.probe.gates import Gate, gate_effect, read_gates
+from saccade.probe.overview import LayerSummary, Summary, summary
 from saccade.probe.predictions import Predictions, predict
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "EnergyReport",
     "Gate",
     "LayerFiring",
+    "LayerSummary",
     "Predictions",
+    "Summary",
     "anytime",
     "cost_table",
     "count_operations",
@@ -38,5 +41,6 @@ __all__ = [
     "read_gates",
     "record_spikes",
     "relu_twin",
+    "summary",
     "upsample",
 ]

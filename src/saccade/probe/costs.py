@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.errors import unknown_name
+from saccade.probe.rules import Operations
 
 HOROWITZ = (
     "M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014, doi 10.1109/ISSCC.2014.6757323"
@@ -31,6 +32,16 @@ class CostTable:
     #: a sigmoid, GELU, exponential or the like
     function_pj: float
     source: str
+
+    def energy_pj(self, o: Operations) -> float:
+        """Energy of some operations, in pJ."""
+        return (
+            self.mac_pj * o.macs
+            + self.ac_pj * o.acs
+            + self.mul_pj * o.muls
+            + self.add_pj * o.adds
+            + self.function_pj * o.functions
+        )
 
 
 FLOAT32 = CostTable(

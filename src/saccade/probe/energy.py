@@ -64,8 +64,7 @@ class EnergyReport:
 
     def energy_pj(self, operations: Operations) -> float:
         """Energy of some operations, in pJ."""
-        t, o = self.table, operations
-        return t.mac_pj * o.macs + t.ac_pj * o.acs + t.mul_pj * o.muls + t.add_pj * o.adds + t.function_pj * o.functions
+        return self.table.energy_pj(operations)
 
     def sums(self, count: Count | None = None) -> dict[str, Operations]:
         """Operations by kind of layer, and "total"; of the spiking network, or of another count."""

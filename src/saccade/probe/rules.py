@@ -202,6 +202,7 @@ RULES: dict[str, Callable[[Call], Operations]] = {
     "gelu": function,
     "exp": function,
     "log": function,
+    "pow": function,
     "sqrt": function,
     "_softmax": function,
 }

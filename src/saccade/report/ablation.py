@@ -1,4 +1,4 @@
-"""The table of an ablation: Markdown for a page, CSV for a spreadsheet, LaTeX for a paper. From plain rows alone."""
+"""The table of an ablation: Markdown for a page, CSV for a spreadsheet. From plain rows alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from saccade.tables import fold, format_table
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -68,6 +70,12 @@ def markdown(rows: Rows, remarks: Sequence[str] = ()) -> str:
     return "\n".join([*lines, "", *(f"- {note}" for note in (*notes(rows), *remarks))]) + "\n"
 
 
+def plain_text(rows: Rows, remarks: Sequence[str] = ()) -> str:
+    """The same for a terminal."""
+    table = format_table([cells(row) for row in rows], header(rows))
+    return "\n".join([table, "", *(fold(f"- {note}") for note in (*notes(rows), *remarks))]) + "\n"
+
+
 def search_markdown(rows: Rows, part: str, remarks: Sequence[str] = ()) -> str:
     """The trials of a search, best first, by the score of the last epoch on the part that chooses."""
     words = _words(rows)
@@ -82,15 +90,6 @@ def search_markdown(rows: Rows, part: str, remarks: Sequence[str] = ()) -> str:
         f"{part} part, and the test set was looked at once."
     )
     return "\n".join([*lines, "", *(f"- {note}" for note in (best, *remarks))]) + "\n"
-
-
-def latex(rows: Rows, remarks: Sequence[str] = ()) -> str:
-    """A tabular with booktabs' rules, and the notes as comments."""
-    names = header(rows)
-    lines = [rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule", _latex_line(names), r"\midrule"]
-    lines += [_latex_line(cells(row)) for row in rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*(f"% {note}" for note in (*notes(rows), *remarks)), *lines]) + "\n"
 
 
 def csv_text(rows: Rows) -> str:
@@ -148,11 +147,6 @@ def _p(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
-
-def _latex_line(words: Sequence[str]) -> str:
-    escaped = (w.replace("%", r"\%").replace("_", r"\_").replace("±", r"$\pm$").replace("<", "$<$") for w in words)
-    return " & ".join(escaped) + r" \\"
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,14 @@ class Fold:
     blocks: Sequence[Block]
 
 
-Block = Text | Items | Missing | Table | Picture | Fold
+@dataclass(frozen=True)
+class Code:
+    """Text to be copied, as it is."""
+
+    text: str
+
+
+Block = Code | Text | Items | Missing | Table | Picture | Fold
 
 
 @dataclass

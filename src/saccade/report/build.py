@@ -40,7 +40,11 @@ def write_report(paths: Sequence[Path | str], out: Path) -> WrittenReport:
         FileNotFoundError: a folder that does not exist or holds nothing of a run.
         ValueError: a folder twice, or none.
     """
-    report = build_report(read_runs(paths))
+    return write_page(build_report(read_runs(paths)), out)
+
+
+def write_page(report: Report, out: Path) -> WrittenReport:
+    """Write a report into a folder, which is made: HTML, and Markdown with its figures."""
     figures = out / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
     html = render_html(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from saccade.report.blocks import Block, Fold, Items, Missing, Picture, Report, Table, Text
+from saccade.report.blocks import Block, Code, Fold, Items, Missing, Picture, Report, Table, Text
 
 
 def render_markdown(report: Report, figures: str) -> str:
@@ -21,6 +21,8 @@ def _blocks(blocks: Iterable[Block], figures: str) -> list[str]:
 
 def _block(block: Block, figures: str) -> list[str]:
     match block:
+        case Code(text):
+            return [f"```\n{text.rstrip()}\n```"]
         case Text(text):
             return [_line(text)]
         case Items(items):

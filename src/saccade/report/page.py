@@ -31,7 +31,7 @@ def _environment() -> Any:
 
 
 def kind(block: Block) -> str:
-    """What a template asks a block: "text", "items", "missing", "table", "picture" or "fold"."""
+    """What a template asks a block: "text", "items", "missing", "table", "picture", "code" or "fold"."""
     return type(block).__name__.lower()
 
 

@@ -59,7 +59,10 @@ async function load() {
   state.networks = content.networks;
   state.costs = content.costs;
   state.steps = state.seen = content.networks[0].steps;
-  for (const network of state.networks) network.session = await ort.InferenceSession.create(network.file);
+  const sessions = {};
+  for (const network of state.networks) {
+    network.session = sessions[network.file] ??= await ort.InferenceSession.create(network.file);
+  }
   samples(content.samples);
   choices();
   $("steps").max = $("steps").value = state.steps;
@@ -69,7 +72,9 @@ async function load() {
 async function answer(network, counts) {
   const x = Float32Array.from(counts, (v) => v / EVENTS_PER_UNIT);
   const started = performance.now();
-  const found = await network.session.run({ x: new ort.Tensor("float32", x, [state.steps, 1, 2, size, size]) });
+  const given = { x: new ort.Tensor("float32", x, [state.steps, 1, 2, size, size]) };
+  if (network.attention !== null) given.attention = new ort.Tensor("float32", [network.attention], [1]);
+  const found = await network.session.run(given);
   const milliseconds = performance.now() - started;
   const classes = found.logits.dims[2], spikes = {};
   for (const name of network.neurons) spikes[name] = rates(found[`spikes ${name}`].data, state.steps);
@@ -92,10 +97,13 @@ async function run() {
   state.busy = true;
   do {
     state.again = false;
-    const counts = state.counts;
-    state.answers = [];
-    for (const network of state.networks) state.answers.push(await answer(network, counts));
+    const counts = state.counts, answers = [];
+    for (const [i, network] of state.networks.entries()) {
+      answers.push($(`show-${i}`).checked ? await answer(network, counts) : null);
+    }
+    state.answers = answers;
     show();
+    performance.mark("answered");
   } while (state.again);
   state.busy = false;
 }
@@ -239,8 +247,8 @@ function samples(digits) {
 function choices() {
   state.networks.forEach((network, i) => {
     const label = document.createElement("label"), box = document.createElement("input");
-    box.type = "checkbox"; box.checked = true; box.id = `show-${i}`;
-    box.addEventListener("change", show);
+    box.type = "checkbox"; box.checked = network.attention !== 0; box.id = `show-${i}`;
+    box.addEventListener("change", run);
     label.append(box, ` ${network.title}`);
     $("shown").append(label);
   });

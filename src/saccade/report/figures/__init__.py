@@ -6,7 +6,7 @@ from saccade.report.figures.cam import cam_rows, cam_steps
 from saccade.report.figures.energy import energy_bars
 from saccade.report.figures.firing import raster_figure, raster_title, rates_by_layer, rates_figure
 from saccade.report.figures.gates import gate_figure
-from saccade.report.figures.learning import confusion_figure, learning_curves, steps_curve
+from saccade.report.figures.learning import confusion_figure, epochs_figure, learning_curves, steps_curve
 from saccade.report.figures.style import to_png, to_svg, write_png
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "cam_steps",
     "confusion_figure",
     "energy_bars",
+    "epochs_figure",
     "gate_figure",
     "learning_curves",
     "raster_figure",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from saccade.report.figures.style import INK, LINE, SERIES, new_figure, styled
+from saccade.report.figures.style import INK, LINE, SERIES, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ def ablation_figure(scores: Mapping[str, Sequence[float]], score: str = "accurac
         scores: variant -> percent, or error, for every seed; the first is the baseline, whose mean goes through all.
         score: "accuracy" or "reconstruction".
     """
-    figure, axes = new_figure(6.4, 0.9 + 0.34 * len(scores))
+    figure, axes = new_figure(WIDTH, 0.9 + 0.34 * len(scores))
     axis = axes[0, 0]
     means = [sum(values) / len(values) for values in scores.values()]
     axis.axvline(means[0], color=LINE, linewidth=1.2, zorder=0)
@@ -33,5 +33,5 @@ def ablation_figure(scores: Mapping[str, Sequence[float]], score: str = "accurac
     axis.grid(True, axis="x")
     name = "accuracy after the last epoch, %" if score == "accuracy" else "reconstruction error after the last epoch"
     # across the figure: beside long names of variants the axis is too narrow for it
-    figure.supxlabel(f"test {name} (dots: seeds; bars: means; line: mean of the first row)", fontsize=8.5, color=INK)
+    figure.supxlabel(f"test {name}\n(dots: seeds; bars: means; line: mean of the first row)", fontsize=10, color=INK)
     return figure

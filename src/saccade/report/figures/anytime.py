@@ -30,12 +30,12 @@ def anytime_figure(accuracy_by_steps: Sequence[float], exits: Sequence[Mapping[s
     top.set_ylabel("accuracy")
     percent(top.yaxis)
     bottom.plot(range(len(points)), mean_steps, "s--", color=SERIES[1], markersize=4)
-    bottom.set_xticks(range(len(points)), [f"{p['threshold']:g}" for p in points], fontsize=8.5)
+    bottom.set_xticks(range(len(points)), [f"{p['threshold']:g}" for p in points], fontsize=10)
     bottom.axhline(len(accuracy_by_steps), color=FAINT, linewidth=1.0)
     bottom.set_ylim(0.8, len(accuracy_by_steps) + 0.2)
     bottom.set_xlabel("confidence that is asked for")
     bottom.set_ylabel("mean steps")
     for axis in (top, bottom):
         axis.grid(True, axis="y")
-    top.legend(fontsize=9, loc="lower right")
+    top.legend(fontsize=10, loc="lower right")
     return figure

@@ -36,7 +36,8 @@ def cam_rows(pictures: np.ndarray, maps: Mapping[str, np.ndarray], titles: Seque
     figure, axes = _cells(1 + len(maps), len(pictures))
     for column, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         short = title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}\u2026"
-        _column(axes[:, column], short, picture, [_stretched(values[column]) for values in maps.values()])
+        shown = [values[column] for values in maps.values()]
+        _column(axes[:, column], short, picture, [_stretched(values) for values in shown], shown)
     _finish(figure, axes, ["input", *maps])
     return figure
 
@@ -52,14 +53,14 @@ def cam_steps(frames: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
         maps: label -> [T, h, w].
     """
     T = len(frames)
-    maps = {name: _stretched(values) for name, values in maps.items()}
+    stretched = [_stretched(values) for values in maps.values()]
     figure, axes = _cells(1 + len(maps), T + 1)
     mean_frame = frames.mean(0).astype(np.uint8)
     for column in range(T + 1):
         picture = frames[column] if column < T else mean_frame
         title = f"step {column + 1}" if column < T else "mean"
-        shown = [values[column] if column < T else values.mean(0) for values in maps.values()]
-        _column(axes[:, column], title, picture, shown)
+        shown, raw = ([v[column] if column < T else v.mean(0) for v in of] for of in (stretched, maps.values()))
+        _column(axes[:, column], title, picture, shown, raw)
     _finish(figure, axes, ["input", *maps])
     return figure
 
@@ -68,14 +69,19 @@ def _cells(rows: int, columns: int) -> tuple[Figure, Any]:
     return new_figure(1.5 + CELL * columns, 0.35 + CELL * rows, rows, columns)
 
 
-def _column(axes: Any, title: str, picture: np.ndarray, maps: Sequence[np.ndarray]) -> None:
-    """A picture, and below it each map over the picture in grey, whose colours would be taken for the map's."""
+def _column(axes: Any, title: str, picture: np.ndarray, maps: Sequence[np.ndarray], raw: Sequence[np.ndarray]) -> None:
+    """A picture, and below it each map over the picture in grey, whose colours would be taken for the map's.
+
+    A map that was 0 everywhere before it was stretched says so.
+    """
     _picture(axes[0], picture)
     axes[0].set_title(title, fontsize=9, loc="center")
     grey = picture.mean(-1, keepdims=True).repeat(3, -1).round().astype(np.uint8)
-    for axis, values in zip(axes[1:], maps, strict=True):
+    for axis, values, before in zip(axes[1:], maps, raw, strict=True):
         _picture(axis, grey)
         _heat(axis, values, picture.shape)
+        if not before.any():
+            axis.text(0.5, 0.5, "all 0", transform=axis.transAxes, ha="center", va="center", fontsize=9, color="white")
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:

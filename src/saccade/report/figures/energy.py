@@ -37,9 +37,9 @@ def energy_bars(networks: Mapping[str, Mapping[str, float]], unit: str) -> Figur
             left[name] += value
     for i, name in enumerate(names):
         place = {"xy": (left[name], i), "xytext": (4, 0), "textcoords": "offset points"}
-        axis.annotate(f"{left[name]:.3g}", **place, va="center", fontsize=9, color=INK)
+        axis.annotate(f"{left[name]:.3g}", **place, va="center", fontsize=10, color=INK)
     axis.set_xlabel(f"energy per sample ({unit})")
     axis.set_xlim(0, 1.15 * max([*left.values(), 1e-12]))
     axis.tick_params(axis="y", labelcolor=INK, length=0)
-    figure.legend(fontsize=8.5, ncols=2, loc="outside upper left")
+    figure.legend(fontsize=10, ncols=2, loc="outside upper left")
     return figure

@@ -25,8 +25,11 @@ def rates_figure(layers: Sequence[str], rates: Sequence[Sequence[float]]) -> Fig
     values = np.array([[*row, *[np.nan] * (steps - len(row))] for row in rates])
     figure, axes = new_figure(WIDTH, 0.9 + 0.21 * len(layers))
     axis = axes[0, 0]
-    image = axis.imshow(values, aspect="auto", cmap="viridis", vmin=0)
-    axis.set_yticks(range(len(layers)), layers, fontsize=8.5)
+    greatest = float(np.nanmax(values))
+    image = axis.imshow(values, aspect="auto", cmap="viridis", vmin=0, vmax=greatest or 1)
+    if not greatest:
+        axis.set_title("no neuron fired")
+    axis.set_yticks(range(len(layers)), layers, fontsize=10)
     axis.set_xticks(range(0, steps, max(1, steps // 10)), range(1, steps + 1, max(1, steps // 10)))
     axis.set_xlabel("step")
     bar = figure.colorbar(image, ax=axis, pad=0.02)
@@ -46,7 +49,7 @@ def rates_by_layer(runs: Mapping[str, Sequence[float]]) -> Figure:
     axis.set_ylabel("spikes per neuron and step")
     axis.set_ylim(bottom=0)
     axis.grid(True, axis="y")
-    axis.legend(fontsize=9)
+    axis.legend(fontsize=10)
     return figure
 
 
@@ -61,7 +64,7 @@ def raster_figure(rasters: Mapping[str, np.ndarray]) -> Figure:
     for axis, (name, raster) in zip(axes[:, 0], rasters.items(), strict=True):
         steps, neurons = np.nonzero(raster)
         axis.hlines(neurons, steps + 0.65, steps + 1.35, color=SERIES[0], linewidth=1, rasterized=len(steps) > 600)
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name if len(steps) else f"{name}: none fired", fontsize=10)
         axis.set_xlim(0.5, len(raster) + 0.5)
         axis.set_ylim(-1, raster.shape[1])
         axis.set_yticks([])

@@ -35,7 +35,7 @@ def gate_figure(matrix: np.ndarray, sample: np.ndarray | None = None, space: np.
     image: Any = None
     for axis, (title, values) in zip(axes[:, 0], panels, strict=False):
         image = axis.imshow(values, aspect="auto", cmap="viridis", vmin=low, vmax=max(high, low + 1e-6))
-        axis.set_title(title)
+        axis.set_title(f"{title}: {values.flat[0]:.3g} everywhere" if np.ptp(values) == 0 else title)
         axis.set_ylabel("step")
         axis.set_yticks(range(0, T, max(1, T // 5)), range(1, T + 1, max(1, T // 5)))
     axes[len(panels) - 1, 0].set_xlabel("channel")
@@ -53,7 +53,7 @@ def _maps(axis: Any, space: np.ndarray) -> None:
     strip = np.hstack([piece for frame in space for piece in (frame, gap)][:-1])
     axis.imshow(strip, cmap="viridis", aspect="equal")
     bare(axis)
-    axis.set_title(f"the sample's maps, steps 1 to {T} (mean over channels, own scale)", fontsize=9)
+    axis.set_title(f"the sample's maps, steps 1 to {T} (mean over channels, own scale)", fontsize=10)
 
 
 def _ratios(panels: list[Any], height: float, maps: float) -> list[float]:

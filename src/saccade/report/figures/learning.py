@@ -38,7 +38,31 @@ def learning_curves(runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
     percent(axes[1, 0].yaxis)
     axes[1, 0].set_xlabel("epoch")
     _whole_numbers(axes[1, 0])
-    axes[0, 0].legend(fontsize=9, ncols=2, loc="upper right")
+    axes[0, 0].legend(fontsize=10, ncols=2, loc="upper right")
+    return figure
+
+
+@styled
+def epochs_figure(curves: Mapping[str, Sequence[float]], score: str, shares: bool) -> Figure:
+    """A score after every epoch, one line per variant.
+
+    Args:
+        curves: variant -> values.
+        score: what they are, for the axis.
+        shares: they lie from 0 to 1 and are written as per cent.
+    """
+    figure, axes = new_figure(WIDTH, 3.0 + 0.18 * (len(curves) // 2))
+    axis = axes[0, 0]
+    for i, (name, values) in enumerate(curves.items()):
+        style = ("-", "--", ":")[i // len(SERIES) % 3]
+        axis.plot(range(1, len(values) + 1), values, style, color=SERIES[i % len(SERIES)], label=name)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(score)
+    if shares:
+        percent(axis.yaxis)
+    _whole_numbers(axis)
+    axis.grid(True, axis="y")
+    figure.legend(fontsize=10, ncols=2, loc="outside lower center")
     return figure
 
 
@@ -55,7 +79,7 @@ def steps_curve(runs: Mapping[str, Sequence[float]]) -> Figure:
     _whole_numbers(axis)
     axis.grid(True, axis="y")
     if len(runs) > 1:
-        axis.legend(fontsize=9)
+        axis.legend(fontsize=10)
     return figure
 
 
@@ -74,7 +98,7 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     if classes <= WRITABLE_CLASSES:
         for row, column in np.argwhere(matrix > 0):
             color = "#ffffff" if share[row, column] > 0.7 else INK
-            axis.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8.5, color=color)
+            axis.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=10, color=color)
         axis.set_xticks(range(classes), class_names, rotation=0 if max(map(len, class_names)) < 3 else 60)
         axis.set_yticks(range(classes), class_names)
     axis.set_xlabel("answer")

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-#: inches: letters of 10 points keep 10 pixels where a phone shows the figure at its full width
-WIDTH = 5.0
-#: pixels of the page per point of the figure, at most
-PIXELS_PER_POINT = 1.45
+#: inches of a figure that is as wide as the page; letters of 10 points keep 8 pixels on a phone of 390
+WIDTH = 6.2
+#: pixels of the page per point of the figure: WIDTH is as wide as the page of `templates/style.css`
+PIXELS_PER_POINT = 1.73
+#: the same for pictures of many columns on a small screen, where they scroll
+SMALLEST = 1.1
 INK, FAINT, LINE = "#1b1c1f", "#5d6168", "#c9ccd1"
 #: told apart with every common kind of colour blindness (after Okabe and Ito 2008), darkened to stand out on white
 SERIES = ("#0a66ab", "#c4470b", "#07795a", "#8d4bb0", "#866300", "#b0285f", "#3d6e8f", "#5f5f5f")
@@ -39,7 +41,7 @@ VARIABLES = {
 }
 _STYLE = {
     "font.family": "sans-serif",
-    "font.size": 10.0,
+    "font.size": 10.5,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.edgecolor": LINE,
@@ -112,8 +114,8 @@ def to_svg(figure: Figure, name: str, alt: str, wide: bool = False) -> str:
     svg = re.sub("|".join(VARIABLES), lambda found: f"var({VARIABLES[found[0]]})", svg)
     # the page's own letters, not a list of fonts of the machine that drew
     svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", svg)
-    width = f"{figure.get_figwidth() * 72 * PIXELS_PER_POINT:.0f}px"
-    size = f"width: {width}" if wide else f"width: 100%; max-width: {width}"
+    most, least = (f"{figure.get_figwidth() * 72 * scale:.0f}px" for scale in (PIXELS_PER_POINT, SMALLEST))
+    size = f"width: 100%; max-width: {most}" + (f"; min-width: {least}" if wide else "")
     opening = f'<svg role="img" aria-label="{_escape(alt)}" style="{size}"'
     return re.sub(r'<svg\b(?: height="[^"]*"| width="[^"]*")*', opening, svg, count=1)
 

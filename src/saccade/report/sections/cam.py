@@ -66,6 +66,18 @@ def _cam_pictures(group: Sequence[Run], runs: Sequence[Run]) -> list[Block]:
             wide=True,
         )
     ]
+    flat = [
+        f"{prefix(run, runs)}{titles[i]}"
+        for run in group
+        for i in range(N)
+        if not run.arrays["cam"]["maps"][:, i].any()
+    ]
+    if flat:
+        blocks.append(
+            Missing(
+                f"Maps that are 0 everywhere: nothing in the layer speaks for the class. Samples: {', '.join(flat)}."
+            )
+        )
     if T == 1:
         blocks.append(Missing("T = 1: there is one step, so no map per step."))
         return blocks

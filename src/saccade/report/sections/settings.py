@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saccade.report import words
-from saccade.report.blocks import Block, Items, Missing, Table, Text
+from saccade.report.blocks import Block, Fold, Items, Missing, Table, Text
 from saccade.report.content import Run
 from saccade.report.sections.parts import by_run, listed, prefix
 from saccade.runs import CONFIG, RESULT
@@ -76,9 +76,10 @@ def configuration_section(runs: Sequence[Run]) -> list[Block]:
     differing = [name for name in names if len({repr(run.setting(name)) for run in configured}) > 1]
     if len(configured) > 1:
         blocks.append(_settings("Settings that differ", configured, differing))
-        blocks.append(_settings("Settings that are the same", configured[:1], [n for n in names if n not in differing]))
+        same = _settings("Settings that are the same", configured[:1], [n for n in names if n not in differing])
+        blocks.append(Fold("Settings that are the same", [same]))
     else:
-        blocks.append(_settings("All settings", configured, names))
+        blocks.append(Fold("All settings", [_settings("All settings", configured, names)]))
     return blocks
 
 
