@@ -73,6 +73,7 @@ def test_set_up_commands_name_extras_that_exist():
 GENERATED = [
     *("tables.py", "speed_table.py", "scale_table.py", "paired_table.py", "reliability_table.py"),
     *("own_network.py --table", "latency.py --table", "from_spikingjelly.py --table"),
+    *("export.py --table", "demo.py --table"),
 ]
 
 
