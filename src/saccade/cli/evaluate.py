@@ -112,16 +112,4 @@ def probe_anytime(run: OpenRun, test: BatchLoader, thresholds: Sequence[float] =
     content = found.summary()
     run.store("anytime", content)
     figure = run.draw("anytime", anytime_figure(content["accuracy_by_steps"], content["exits"]))
-    by_steps = [(str(t), f"{accuracy:.2%}") for t, accuracy in enumerate(found.accuracy_by_steps, 1)]
-    exits = [(f"{e.threshold:g}", f"{e.accuracy:.2%}", f"{e.mean_steps:.2f}") for e in found.exits]
-    return "\n".join(
-        [
-            format_table(by_steps, ("steps", "accuracy")),
-            "",
-            format_table(exits, ("confidence", "accuracy", "mean steps")),
-            "",
-            f"The highest confidence before the last step is {found.highest_confidence:.4f}.",
-            found.saves(),
-            f"All numbers are in {figure.with_suffix('.json')}, drawn in {figure.name}.",
-        ]
-    )
+    return f"{found}\nAll numbers are in {figure.with_suffix('.json')}, drawn in {figure.name}."

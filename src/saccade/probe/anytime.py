@@ -23,6 +23,7 @@ from torch import Tensor
 from saccade.engines.streaming import gates_over_time
 from saccade.models.network import SpikingNetwork
 from saccade.probe.hooks import device_of, probed
+from saccade.tables import format_table, html_table
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
@@ -60,6 +61,22 @@ class Anytime:
             "gates_over_time": self.gates_over_time,
             "saves": self.saves(),
         }
+
+    def __str__(self) -> str:
+        return "\n\n".join([*(format_table(*table) for table in self._tables()), "\n".join(self._remarks())])
+
+    def _repr_html_(self) -> str:
+        first, second = self._tables()
+        return html_table(*first) + html_table(*second, note=" ".join(self._remarks()))
+
+    def _tables(self) -> list[tuple[Sequence[Sequence[str]], Sequence[str]]]:
+        """Rows and header, by the number of steps and by the confidence that is asked for."""
+        by_steps = [(str(t), f"{accuracy:.2%}") for t, accuracy in enumerate(self.accuracy_by_steps, 1)]
+        exits = [(f"{e.threshold:g}", f"{e.accuracy:.2%}", f"{e.mean_steps:.2f}") for e in self.exits]
+        return [(by_steps, ("steps", "accuracy")), (exits, ("confidence", "accuracy", "mean steps"))]
+
+    def _remarks(self) -> list[str]:
+        return [f"The highest confidence before the last step is {self.highest_confidence:.4f}.", self.saves()]
 
     def saves(self) -> str:
         """What an early exit saves in this network."""

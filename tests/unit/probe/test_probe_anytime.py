@@ -119,3 +119,14 @@ def test_the_figure_draws_both_curves():
     assert list(top.lines[1].get_xdata()) == [1.2]
     assert [label.get_text() for label in bottom.get_xticklabels()] == ["0.5"]
     assert to_png(figure).startswith(b"\x89PNG")
+
+
+def test_it_is_two_tables_as_text_and_in_a_notebook():
+    found = anytime(
+        Told(num_classes=2, steps=3, in_channels=2), [(LOGITS[..., None, None], torch.zeros(3).long())], [0.9]
+    )
+    html = found._repr_html_()
+    assert html.count("<table>") == 2
+    for cell in ("steps", "66.67%", "confidence", "2.33", "The highest confidence before the last step is 0.9820."):
+        assert cell in str(found)
+        assert cell in html
