@@ -14,12 +14,12 @@ import torch
 import saccade
 from saccade.data.digits import TEST_EVERY, record
 from saccade.data.split import split_every
-from saccade.demo.build import EXPLAINED, HEAD, NETWORKS, PAGE, STEPS, SWITCH
+from saccade.demo.build import EXPLAINED, HEAD, NETWORKS, PAGE, SWITCH
 from saccade.export import leave_out_gates
 from saccade.probe import grad_cam
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-T = 5
+STEPS = 5
 
 
 def node(script: str, given: object, folder: Path) -> list:
@@ -42,33 +42,33 @@ def node(script: str, given: object, folder: Path) -> list:
 
 def test_the_camera_counts_every_event_of_the_library_s(tmp_path):
     digits = pytest.importorskip("sklearn.datasets").load_digits().images[::20] / 16
-    script = f"console.log(JSON.stringify(given.map((digit) => Array.from(camera.record(digit, {T})))))"
+    script = f"console.log(JSON.stringify(given.map((digit) => Array.from(camera.record(digit, {STEPS})))))"
     found = torch.tensor(node(script, digits.reshape(len(digits), -1).tolist(), tmp_path))
-    expected = record(torch.from_numpy(digits), T, 16).float()
+    expected = record(torch.from_numpy(digits), STEPS, 16).float()
     assert expected.sum() > 10_000
     assert torch.equal(found.view_as(expected), expected)
 
 
 def test_grad_cam_over_time_is_the_library_s(tmp_path):
     model = saccade.create_model(weights="digits-dta").double()
-    x = torch.rand(T, 1, 2, 16, 16, dtype=torch.float64) * 2
+    x = torch.rand(STEPS, 1, 2, 16, 16, dtype=torch.float64) * 2
     fired: list[torch.Tensor] = []
     handle = model.get_submodule(EXPLAINED).register_forward_hook(lambda m, i, o: fired.append(o))
     expected = grad_cam(model, x, EXPLAINED)
     handle.remove()
     weights = model.get_submodule(HEAD).weight[int(expected.classes)]
     given = {"spikes": fired[0].flatten().tolist(), "dims": list(fired[0].shape), "weights": weights.tolist()}
-    script = f"console.log(JSON.stringify(explain.cam(given.spikes, given.dims, given.weights, {T})))"
+    script = f"console.log(JSON.stringify(explain.cam(given.spikes, given.dims, given.weights, {STEPS})))"
     found = torch.tensor(node(script, given, tmp_path), dtype=torch.float64)
     assert expected.maps.max() > 0
     torch.testing.assert_close(found, expected.maps[:, 0].flatten(1))
 
 
 def test_a_prediction_grows_by_the_mean_of_the_logits_so_far(tmp_path):
-    logits = torch.randn(T, 10, dtype=torch.float64)
-    script = f"console.log(JSON.stringify(explain.growing(given, {T}, 10)))"
+    logits = torch.randn(STEPS, 10, dtype=torch.float64)
+    script = f"console.log(JSON.stringify(explain.growing(given, {STEPS}, 10)))"
     found = torch.tensor(node(script, logits.flatten().tolist(), tmp_path), dtype=torch.float64)
-    so_far = logits.cumsum(0) / torch.arange(1, T + 1)[:, None]
+    so_far = logits.cumsum(0) / torch.arange(1, STEPS + 1)[:, None]
     torch.testing.assert_close(found, so_far.softmax(1))
 
 
@@ -87,32 +87,28 @@ def answers(session, x: torch.Tensor, **switch: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(session.run(["logits"], {"x": x.numpy(), **switch})[0])
 
 
-@pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("weights", NETWORKS)
-def test_the_page_s_graphs_are_the_shipped_weights(weights, steps):
+def test_the_page_s_graphs_are_the_shipped_weights(weights):
     ort = pytest.importorskip("onnxruntime")
-    session = ort.InferenceSession(str(PAGE / f"{weights}-{steps}.onnx"), providers=["CPUExecutionProvider"])
-    model = saccade.create_model(weights=weights).resize_steps(steps)
+    session = ort.InferenceSession(str(PAGE / f"{weights}.onnx"), providers=["CPUExecutionProvider"])
+    model = saccade.create_model(weights=weights)
     digits = pytest.importorskip("sklearn.datasets").load_digits().images[10:18] / 16
-    x = record(torch.from_numpy(digits).float(), steps, 16).transpose(0, 1) / 4
+    x = record(torch.from_numpy(digits).float(), STEPS, 16).transpose(0, 1) / 4
     with torch.no_grad():
         expected = model(x).mean(0).argmax(1)
     switch = {} if weights == "digits-none" else {SWITCH: np.ones(1, np.float32)}
     found = [answers(session, x[:, i : i + 1], **switch) for i in range(len(digits))]
     assert len(set(expected.tolist())) > 4
     if switch:
-        bare, same = leave_out_gates(model), 0
+        bare = leave_out_gates(model)
         for i in range(len(digits)):
             off = answers(session, x[:, i : i + 1], **{SWITCH: np.zeros(1, np.float32)})
-            alone = bare(x[:, i : i + 1]).detach()
-            assert int(off.mean(0).argmax()) == int(alone.mean(0).argmax())
-            same += torch.allclose(off, alone, atol=1e-4)
+            torch.testing.assert_close(off, bare(x[:, i : i + 1]).detach(), rtol=1e-4, atol=1e-4)
             assert not torch.allclose(off, found[i], atol=1e-3)
-        assert same >= 6  # of 8: in float32 rounding may move a spike (seen with 3 steps, in two samples)
     assert [int(logits.mean(0).argmax()) for logits in found] == expected.tolist()
     networks = json.loads((PAGE / "networks.json").read_text())["networks"]
     known = {network["name"]: network for network in networks if network[SWITCH] != 0}
-    assert known[weights]["accuracy"]["5"] == saccade.weights_card(weights)["score"]["test_accuracy"]
+    assert known[weights]["accuracy"] == saccade.weights_card(weights)["score"]["test_accuracy"]
 
 
 def test_the_page_s_samples_are_of_the_test_part():

@@ -5,10 +5,8 @@ python -c "import saccade.demo.build; saccade.demo.build.build_networks()"
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,8 @@ from saccade.data.split import split_every
 from saccade.errors import require
 from saccade.export import leave_out_gates, onnx
 from saccade.export.onnx_file import OnnxFile
-from saccade.models.weights import load_weights
+from saccade.models.sources import locate
+from saccade.models.weights import load_weights, read_card
 from saccade.probe.costs import FLOAT32
 from saccade.recipes import get_recipe
 from saccade.train.build import build_loaders
@@ -28,10 +27,6 @@ from saccade.train.build import build_loaders
 PAGE = Path(__file__).parent / "page"
 #: weights and how the page calls them
 NETWORKS = {"digits-none": "No attention", "digits-tcja": "TCJA", "digits-dta": "DTA"}
-#: the T that the page offers; the networks were trained with 5, and are resized to the others
-STEPS = (3, 5, 8)
-#: weights of at least so many bytes lie in one file for all T
-SHARED = 1024
 #: the input that switches the gates of a graph: 1, or 0 for ones in their place
 SWITCH = "attention"
 #: the layer whose spikes Grad-CAM explains: the last neuron, before the mean over the frame and the linear layer
@@ -53,12 +48,7 @@ def build_networks(out: Path = PAGE) -> None:
     """
     require("onnxscript", "export")
     networks = [entry for weights, title in NETWORKS.items() for entry in _networks(out, weights, title)]
-    content = {
-        "networks": networks,
-        "steps": STEPS,
-        "samples": _samples(),
-        "costs": {"mac": FLOAT32.mac_pj, "ac": FLOAT32.ac_pj},
-    }
+    content = {"networks": networks, "samples": _samples(), "costs": {"mac": FLOAT32.mac_pj, "ac": FLOAT32.ac_pj}}
     (out / "networks.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
@@ -84,72 +74,43 @@ def add_switch(path: Path, gates: list[str]) -> None:
     library.save(graph, path)
 
 
-def share_weights(paths: list[Path], into: Path) -> None:
-    """Move the large weights of several graphs into one file beside them, those that are equal once."""
-    library = require("onnx", "export")
-    places: dict[bytes, int] = {}
-    size = 0
-    for path in paths:
-        graph = library.load(path)
-        for tensor in graph.graph.initializer:
-            content = tensor.raw_data
-            if len(content) < SHARED:
-                continue
-            if content not in places:
-                places[content], size = size, size + len(content)
-            tensor.ClearField("raw_data")
-            tensor.data_location = library.TensorProto.EXTERNAL
-            for key, value in (("location", into.name), ("offset", places[content]), ("length", len(content))):
-                entry = tensor.external_data.add()
-                entry.key, entry.value = key, str(value)
-        path.write_bytes(graph.SerializeToString())
-    into.write_bytes(b"".join(places))
-
-
 def _networks(out: Path, weights: str, title: str) -> list[dict[str, Any]]:
-    """A network as the page knows it, for every T; with gates, also the same weights with its gates switched off."""
-    trained, _ = load_weights(weights)
-    files, scores, bare_scores = {}, {}, {}
-    for T in STEPS:
-        network: Any = copy.deepcopy(trained).resize_steps(T)
-        file = onnx(network, out / f"{weights}-{T}.onnx", extras=["gates", "spikes"], batch=1)
-        gates = [name for name in file.outputs if name.startswith("gate ")]
-        if gates:
-            add_switch(file.path, gates)
-            bare_scores[T] = accuracy(leave_out_gates(network))
-        files[T], scores[T] = file, accuracy(network)
-    share_weights([file.path for file in files.values()], out / f"{weights}.bin")
-    if not bare_scores:
-        return [_network(trained, weights, title, files, scores, None)]
-    bare = leave_out_gates(trained)
+    """A network as the page knows it; with gates, also the same weights with its gates switched off."""
+    model, _ = load_weights(weights)
+    card = read_card(locate(weights).card)
+    network: Any = model
+    file = onnx(model, out / f"{weights}.onnx", extras=["gates", "spikes"], batch=1)
+    gates = [name for name in file.outputs if name.startswith("gate ")]
+    if not gates:
+        return [_network(network, weights, title, file, card["score"]["test_accuracy"], None)]
+    add_switch(file.path, gates)
+    bare = leave_out_gates(model)
     return [
-        _network(trained, weights, title, files, scores, 1),
-        _network(bare, weights, f"{title}, gates off", files, bare_scores, 0),
+        _network(network, weights, title, file, card["score"]["test_accuracy"], 1),
+        _network(bare, weights, f"{title}, gates off", file, accuracy(bare), 0),
     ]
 
 
 @torch.no_grad()
 def accuracy(network: Any) -> float:
-    """On the test part of the digits, recorded in as many steps as the network takes."""
-    batches = build_loaders(replace(get_recipe("digits-dta"), steps=network.steps)).test
+    """On the test part of the digits."""
+    batches = build_loaders(get_recipe("digits-dta")).test
     found = [(network(x).mean(0).argmax(1) == labels) for x, labels in batches]
     return float(torch.cat(found).float().mean())
 
 
 def _network(
-    network: Any, weights: str, title: str, files: dict[int, OnnxFile], scores: dict[int, float], switch: int | None
+    network: Any, weights: str, title: str, file: OnnxFile, test_accuracy: float, switch: int | None
 ) -> dict[str, Any]:
-    outputs = next(iter(files.values())).outputs
     return {
         "name": weights,
         "title": title,
-        "files": {T: file.path.name for T, file in files.items()},
-        "weights": f"{weights}.bin",
+        "file": file.path.name,
         "steps": network.steps,
-        "accuracy": scores,
+        "accuracy": test_accuracy,
         SWITCH: switch,
-        "neurons": [name.removeprefix("spikes ") for name in outputs if name.startswith("spikes ")],
-        "gate": None if not switch else next(name for name in outputs if name.startswith("gate ")),
+        "neurons": [name.removeprefix("spikes ") for name in file.outputs if name.startswith("spikes ")],
+        "gate": None if not switch else next(name for name in file.outputs if name.startswith("gate ")),
         "explained": EXPLAINED,
         "head": [[round(v, 6) for v in row] for row in network.get_submodule(HEAD).weight.tolist()],
         "layers": _layers(network),

@@ -58,49 +58,37 @@ async function load() {
   ort.env.wasm.wasmBinary = wasm;
   state.networks = content.networks;
   state.costs = content.costs;
-  state.choices = content.steps;
   state.steps = state.seen = content.networks[0].steps;
-  for (const network of state.networks) if (network.attention !== 0) await session(network, state.steps);
+  const sessions = {};
+  for (const network of state.networks) {
+    network.session = sessions[network.file] ??= await ort.InferenceSession.create(network.file);
+  }
   samples(content.samples);
   choices();
-  $("recorded").max = state.choices.length - 1;
-  $("recorded").value = state.choices.indexOf(state.steps);
-  sliders();
+  $("steps").max = $("steps").value = state.steps;
   use(content.samples[6].pixels.map((v) => v / 16), `sample of class ${content.samples[6].label}`);
 }
 
-const sessions = {}, contents = {};
-
-function session(network, T) {
-  // made once for every graph; the weights are shared by those of all T
-  const make = async () => {
-    const data = new Uint8Array(await (contents[network.weights] ??= unpacked(network.weights)));
-    return ort.InferenceSession.create(network.files[T], { externalData: [{ path: network.weights, data }] });
-  };
-  return (sessions[network.files[T]] ??= make());
-}
-
 async function answer(network, counts) {
-  const T = counts.length / (2 * AREA), graph = await session(network, T);
   const x = Float32Array.from(counts, (v) => v / EVENTS_PER_UNIT);
   const started = performance.now();
-  const given = { x: new ort.Tensor("float32", x, [T, 1, 2, size, size]) };
+  const given = { x: new ort.Tensor("float32", x, [state.steps, 1, 2, size, size]) };
   if (network.attention !== null) given.attention = new ort.Tensor("float32", [network.attention], [1]);
-  const found = await graph.run(given);
+  const found = await network.session.run(given);
   const milliseconds = performance.now() - started;
   const classes = found.logits.dims[2], spikes = {};
-  for (const name of network.neurons) spikes[name] = rates(found[`spikes ${name}`].data, T);
-  const inputRates = Array.from({ length: T }, (_, t) =>
+  for (const name of network.neurons) spikes[name] = rates(found[`spikes ${name}`].data, state.steps);
+  const inputRates = Array.from({ length: state.steps }, (_, t) =>
     counts.subarray(t * 2 * AREA, (t + 1) * 2 * AREA).filter((v) => v !== 0).length / (2 * AREA));
-  const probabilities = growing(found.logits.data, T, classes);
-  const last = probabilities[T - 1], chosen = last.indexOf(Math.max(...last));
+  const probabilities = growing(found.logits.data, state.steps, classes);
+  const last = probabilities[state.steps - 1], chosen = last.indexOf(Math.max(...last));
   const explained = found[`spikes ${network.explained}`];
   return {
     probabilities, spikes, chosen, milliseconds,
     gate: network.gate ? found[network.gate] : null,
-    cams: cam(explained.data, explained.dims, network.head[chosen], T),
+    cams: cam(explained.data, explained.dims, network.head[chosen], state.steps),
     camSide: explained.dims[4],
-    energy: energy(network.layers, spikes, inputRates, state.costs, T),
+    energy: energy(network.layers, spikes, inputRates, state.costs, state.steps),
   };
 }
 
@@ -113,7 +101,6 @@ async function run() {
     for (const [i, network] of state.networks.entries()) {
       answers.push($(`show-${i}`).checked ? await answer(network, counts) : null);
     }
-    if (state.again) continue; // the input has changed meanwhile, perhaps also its number of steps
     state.answers = answers;
     show();
     performance.mark("answered");
@@ -123,7 +110,6 @@ async function run() {
 
 function use(digit, words) {
   state.words = words;
-  state.digit = digit;
   useCounts(record(digit, state.steps));
 }
 
@@ -231,7 +217,7 @@ function card(network, found, t) {
   for (const [term, value] of [
     ["Energy so far", `${(found.energy[t] / 1e3).toFixed(0)} nJ`],
     ["Time in this browser", `${found.milliseconds.toFixed(0)} ms`],
-    [`Test accuracy with ${state.steps} steps`, `${(100 * network.accuracy[state.steps]).toFixed(2)} %`],
+    ["Test accuracy", `${(100 * network.accuracy).toFixed(2)} %`],
   ]) {
     const dt = document.createElement("dt"), dd = document.createElement("dd");
     dt.textContent = term; dd.textContent = value;
@@ -275,21 +261,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 });
 
 $("steps").addEventListener("input", () => { state.seen = Number($("steps").value); show(); });
-
-function sliders() {
-  $("steps").max = $("steps").value = state.seen = state.steps;
-  $("steps-out").textContent = `${state.seen} of ${state.steps}`;
-  $("recorded-out").textContent = state.steps;
-  $("recorded").setAttribute("aria-valuetext", `${state.steps} steps`);
-}
-
-$("recorded").addEventListener("input", () => {
-  state.steps = state.choices[Number($("recorded").value)];
-  state.answers = [];
-  sliders();
-  if (film.stream || !state.digit) useCounts(new Float32Array(state.steps * 2 * AREA)); // until the webcam has filled it
-  else use(state.digit, state.words);
-});
 $("play").addEventListener("click", () => {
   state.seen = 0;
   const timer = setInterval(() => {
@@ -396,7 +367,7 @@ $("webcam").addEventListener("click", async () => {
       (0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2]) / 255);
     pixels.see(light).forEach((n, i) => { if (n > 0) frame[AREA + i] = n; else frame[i] = -n; });
     frames.push(frame);
-    while (frames.length > state.steps) frames.shift();
+    if (frames.length > state.steps) frames.shift();
     if (frames.length < state.steps) return;
     const counts = new Float32Array(state.steps * 2 * AREA);
     frames.forEach((one, t) => counts.set(one, t * 2 * AREA));
