@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SEEN: dict[str, tuple[int, int, list[str]]] = {
     "ablation": (2, 1, ["level", r"\begin{tabular}"]),
     "events": (1, 1, ["100% of the events", "test accuracy"]),
-    "first-steps": (5, 2, ["64 right", "of the answers are the same", "Energy per sample, mean of 64"]),
+    "first-steps": (6, 2, ["64 right", "of the answers are the same", "Energy per sample, mean of 64"]),
 }
 
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 #: inches of a figure that is as wide as the page; letters of 10 points keep 8 pixels on a phone of 390
-WIDTH = 6.2
+WIDTH = 5.9
 #: pixels of the page per point of the figure: WIDTH is as wide as the page of `templates/style.css`
-PIXELS_PER_POINT = 1.73
+PIXELS_PER_POINT = 1.82
 #: the same for pictures of many columns on a small screen, where they scroll
 SMALLEST = 1.1
 INK, FAINT, LINE = "#1b1c1f", "#5d6168", "#c9ccd1"
