@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import signal
 import threading
 import time
@@ -34,7 +33,6 @@ def in_a_callback(number: int) -> None:
 
 def in_a_finalizer(number: int) -> None:
     Dies(number)
-    gc.collect()
 
 
 def work(place, number: int) -> None:
