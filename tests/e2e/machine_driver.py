@@ -25,7 +25,7 @@ def neuron() -> Callable[[], Numbers]:
     import saccade
 
     torch.manual_seed(0)
-    x = torch.randn(3, 301, 151).transpose(1, 2)
+    x = torch.randn(3, 1301, 151).transpose(1, 2)
 
     def work() -> Numbers:
         leaf = x.detach().requires_grad_()

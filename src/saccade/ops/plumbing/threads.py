@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-PARALLEL_FROM = 1 << 17  # elements: below, waking the other threads costs more than they save
+PARALLEL_FROM = 1 << 19  # elements: below, waking the other threads costs more than they save
 _PROCESS = os.getpid()
 _BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
